@@ -1,0 +1,171 @@
+"""Calls of tools that are under way: begun side by side, taken as they end, given up when they must be.
+What a tool does after it was given up is still heard, and told as a late result."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from segue.agent import AgentTool
+from segue.perform import Progress, Ready, World
+from segue.pool import POOL, Done, Inbox
+from segue.tools.tool import Tool
+
+GRACE = 5.0
+"""Seconds that an async tool has to end after it was cancelled."""
+
+
+class TimedOut(Exception):
+    """Stands in the place of a call's result when its time is over."""
+
+
+class Ended(NamedTuple):
+    """A call that has ended, or was given up: then `error` is `TimedOut` or `asyncio.CancelledError`."""
+
+    call: Ready
+    value: Any
+    error: BaseException | None
+    seconds: float
+
+
+class Calls:
+    """The calls of one drive."""
+
+    def __init__(self, world: World, conversation: str, late: Callable[[Ready, Done], None]) -> None:
+        self.under_way: dict[str, Ready] = {}
+        self._world = world
+        self._conversation = conversation
+        self._late = late
+        self._loop = asyncio.get_running_loop()
+        self._inbox = Inbox()
+        self._given_up: dict[str, Ready] = {}
+        self._tasks: dict[str, asyncio.Future[Any]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._began: dict[str, float] = {}
+        world.progress = self._inbox.put_from_thread if world.stream else None
+
+    def begin(self, calls: list[Ready]) -> None:
+        """Make calls side by side. Their starts are written down already."""
+        for call in calls:
+            self.under_way[call.slot.place] = call
+        for call in calls:
+            self._begin(call)
+
+    def _begin(self, call: Ready) -> None:
+        place, offer = call.slot.place, call.offer
+        self._began[place] = self._loop.time()
+        if isinstance(offer, AgentTool):
+            assert self._world.ask_agent is not None
+            self._spawn(place, self._world.ask_agent(offer.agent, call.args[0], f"{self._conversation}/{place}"))
+            return
+        if offer.is_async:
+            self._spawn(place, _call_async(offer, call))
+        elif offer.thread:
+            POOL.submit(self._inbox, place, _call_sync, (offer, call), {})
+        else:
+            self._inline(place, offer, call)
+        if call.timeout is not None:
+            self._timers[place] = self._loop.call_later(call.timeout, self._timed_out, place)
+
+    def _spawn(self, place: str, work: Awaitable[Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks[place] = task
+        task.add_done_callback(lambda done: self._inbox.put(_done(place, done)))
+
+    def _inline(self, place: str, offer: Tool, call: Ready) -> None:
+        try:
+            self._inbox.put(Done(place, _call_sync(offer, call), None))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises is its outcome (R6)
+            self._inbox.put(Done(place, None, error))
+
+    def _timed_out(self, place: str) -> None:
+        call = self.under_way[place]
+        self._inbox.put(Done(place, None, TimedOut(f"it gave no result within {call.timeout:g} s")))
+        task = self._tasks.get(place)
+        if task is not None:
+            task.cancel()
+
+    async def take(self) -> tuple[list[Ended], list[Progress]]:
+        """What has ended since the last time, and what was said of progress; waits for the first of either."""
+        ended: list[Ended] = []
+        progress: list[Progress] = []
+        while not ended and not progress:
+            for done in await self._inbox.take():
+                if isinstance(done, Progress):
+                    progress.append(done)
+                elif found := self._ended(done):
+                    ended.append(found)
+        return ended, progress
+
+    def _ended(self, done: Done) -> Ended | None:
+        call = self.under_way.pop(done.tag, None)
+        if call is None:
+            self._heard(done)
+            return None
+        timer = self._timers.pop(done.tag, None)
+        if timer is not None:
+            timer.cancel()
+        if isinstance(done.error, TimedOut):
+            self._given_up[done.tag] = call
+        else:
+            self._tasks.pop(done.tag, None)
+        return Ended(call, done.value, done.error, self._loop.time() - self._began.pop(done.tag))
+
+    def _heard(self, done: Done | Progress) -> None:
+        """A call that was given up has ended after all; one that obeyed its cancellation has nothing to tell."""
+        if isinstance(done, Progress):
+            return
+        call = self._given_up.pop(done.tag, None)
+        self._tasks.pop(done.tag, None)
+        if call is not None and not isinstance(done.error, asyncio.CancelledError):
+            self._late(call, done)
+
+    async def give_up(self) -> list[Ended]:
+        """Cancel what can be cancelled and wait a little for it; threads go on, and are heard when they end."""
+        tasks = [task for place, task in self._tasks.items() if place in self.under_way]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE)
+            await asyncio.sleep(0)  # their callbacks run before what they brought is looked at
+        ended: list[Ended] = []
+        self._inbox.close(lambda done: ended.append(found) if isinstance(done, Done) and (found := self._ended(done)) else None)
+        for place, call in list(self.under_way.items()):
+            self._given_up[place] = call
+            timer = self._timers.pop(place, None)
+            if timer is not None:
+                timer.cancel()
+            ended.append(Ended(call, None, asyncio.CancelledError(), self._loop.time() - self._began.pop(place)))
+        self.under_way.clear()
+        self.close()
+        return ended
+
+    def close(self) -> None:
+        """The drive is over; what is heard from now on is late."""
+        self._inbox.close(self._heard)
+
+
+def _done(place: str, task: "asyncio.Future[Any]") -> Done:
+    if task.cancelled():
+        return Done(place, None, asyncio.CancelledError())
+    error = task.exception()
+    return Done(place, None if error else task.result(), error)
+
+
+def _call_sync(offer: Tool, call: Ready) -> Any:
+    for left in range(offer.retries, -1, -1):
+        try:
+            return offer.function(*call.args, **call.kwargs)
+        except Exception:
+            if not left:
+                raise
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+async def _call_async(offer: Tool, call: Ready) -> Any:
+    for left in range(offer.retries, -1, -1):
+        try:
+            return await offer.function(*call.args, **call.kwargs)
+        except Exception:
+            if not left:
+                raise
+    raise AssertionError("unreachable: the last attempt returns or raises")

@@ -1,0 +1,1 @@
+"""The machine: pure, without I/O, clock, chance or names of its own making."""

@@ -1,0 +1,381 @@
+"""The machine: what happened makes a conversation, and a conversation says what is left to do.
+`apply` is the only way in which a conversation changes; `next_steps` is asked, never remembered. Neither touches anything."""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import NamedTuple, assert_never
+
+from segue.core import turns
+from segue.core.earlier import adopt
+from segue.core.events import (
+    AllowanceGiven,
+    ApprovalAsked,
+    ApprovalDecided,
+    DriveStarted,
+    Event,
+    InputGiven,
+    InstructionsRendered,
+    ModelReplied,
+    RunEnded,
+    Started,
+    ToolFailed,
+    ToolLate,
+    ToolReturned,
+    ToolSettled,
+    ToolStarted,
+    ToolUnknown,
+)
+from segue.core.floor import Frame
+from segue.core.limits import DEFAULTS, OUTPUT_REFUSALS, Limits, Spent, over
+from segue.core.log import Log, Names
+from segue.core.messages import NOTHING, Assistant, Json, Reply, Usage, User
+from segue.core.turns import Entry, Slot, Turn
+from segue.errors import IllegalEvent, UsageError
+
+
+class Status(Enum):
+    """What a conversation waits for."""
+
+    NEW = "new"
+    """To be opened."""
+    IDLE = "idle"
+    """A user's message; the last run, if there was one, is done."""
+    MODEL = "model"
+    """The active agent's reply."""
+    TOOLS = "tools"
+    """The outcomes of tool calls."""
+    HUMAN = "human"
+    """A person's decision on every call that is still open."""
+    ENDED = "ended"
+    """Somebody's decision to go on: the last run ended without an answer."""
+
+
+_ALWAYS = frozenset({DriveStarted, ToolLate})
+_RUNNING = _ALWAYS | {InputGiven, RunEnded}
+_CALLS = _RUNNING | {
+    ToolStarted,
+    ToolReturned,
+    ToolFailed,
+    ToolUnknown,
+    ToolSettled,
+    ApprovalAsked,
+    ApprovalDecided,
+}
+
+ACCEPTS: dict[Status, frozenset[type]] = {
+    Status.NEW: frozenset({Started}),
+    Status.IDLE: _ALWAYS | {InputGiven},
+    Status.MODEL: _RUNNING | {InstructionsRendered, ModelReplied},
+    Status.TOOLS: _CALLS,
+    Status.HUMAN: _CALLS,
+    Status.ENDED: _ALWAYS | {InputGiven, AllowanceGiven},
+}
+"""What may happen when. `apply` refuses what the table lacks; the diagram in the documentation is drawn from it."""
+
+
+class Run(NamedTuple):
+    """From one input until nothing is left to do without someone else."""
+
+    id: str = ""
+    limits: Limits = DEFAULTS
+    spent: Spent = Spent()
+    start: int = 0
+    """Where in the log the run's input stands."""
+    usage: Usage = Usage()
+    """Over all allowances."""
+
+
+class Conversation(NamedTuple):
+    """Everything between a customer and a team, as folded from its events."""
+
+    id: str = ""
+    seq: int = 0
+    """How many events were applied."""
+    status: Status = Status.NEW
+    entry: str = ""
+    """The agent with which the conversation was opened."""
+    stack: tuple[Frame, ...] = ()
+    """Who has the floor (last), and who waits for it to come back."""
+    context: Mapping[str, Json] = NOTHING
+    log: Log[Entry] = Log()
+    ids: Names = Names()
+    """Call ids that views hold."""
+    turn: Turn | None = None
+    """The turn whose calls are open."""
+    turns: int = 0
+    """Model replies so far; the places of calls are made of it."""
+    drive: int = 0
+    run: Run = Run()
+    queue: tuple[InputGiven, ...] = ()
+    notes: tuple[User, ...] = ()
+    """Late results that wait for the open turn to close."""
+    ended: RunEnded | None = None
+    answer: Reply | None = None
+    """The last run's final reply, while it is the last thing that happened."""
+    instructions: Mapping[str, str] = NOTHING
+    """As last rendered, by agent."""
+    usage: Usage = Usage()
+
+    @property
+    def active(self) -> str:
+        """The name of the agent that has the floor."""
+        return self.stack[-1].agent if self.stack else ""
+
+    @property
+    def waiting(self) -> tuple[Slot, ...]:
+        """The calls that wait for a person."""
+        return tuple(slot for slot in self.turn.slots if slot.waits) if self.turn else ()
+
+
+class CallModel(NamedTuple):
+    """Ask the active agent's model."""
+
+    agent: str
+
+
+class CallTool(NamedTuple):
+    """Look at a call, and make it if it may be made."""
+
+    agent: str
+    slot: Slot
+
+
+class Recover(NamedTuple):
+    """Find out what came of a call that an earlier drive had begun."""
+
+    agent: str
+    slot: Slot
+
+
+class EndRun(NamedTuple):
+    """Write down that the run is over, and why."""
+
+    event: RunEnded
+
+
+Step = CallModel | CallTool | Recover | EndRun
+
+
+def next_steps(conversation: Conversation) -> list[Step]:
+    """Say what is to be done now; the steps may be done side by side.
+
+    An empty list means that a driver's work is over (`conversation.status` gives the reason), or that all that is left
+    are calls which this drive has begun.
+    """
+    match conversation.status:
+        case Status.MODEL:
+            end = _end_due(conversation)
+            return [EndRun(end)] if end else [CallModel(conversation.active)]
+        case Status.TOOLS:
+            turn = conversation.turn
+            assert turn is not None
+            steps: list[Step] = []
+            for slot in turn.slots:
+                if slot.outcome is not None or slot.waits:
+                    continue
+                if slot.started is None:
+                    steps.append(CallTool(turn.agent, slot))
+                elif slot.drive < conversation.drive:
+                    steps.append(Recover(turn.agent, slot))
+            return steps
+        case Status.NEW | Status.IDLE | Status.HUMAN | Status.ENDED:
+            return []
+        case _:
+            assert_never(conversation.status)
+
+
+def _end_due(conversation: Conversation) -> RunEnded | None:
+    """The end that the last reply or a limit makes due before the model is asked again."""
+    reply = conversation.answer
+    if reply is not None:
+        if reply.refusal:
+            return RunEnded("failed", "refusal", f"The model declined: {reply.refusal}", "ModelRefused", {"refusal": reply.refusal})
+        words = f"The reply was cut ({reply.finish}); it is not a complete answer."
+        return RunEnded("failed", "cut", words, "ReplyCut", {"finish": reply.finish, "text": reply.text or ""})
+    if conversation.run.spent.output_refusals > OUTPUT_REFUSALS:
+        words = f"The replies of {conversation.active} did not fit its output type, {OUTPUT_REFUSALS + 1} times."
+        return RunEnded("failed", "output", words, "OutputError")
+    limit = over(conversation.run.spent, conversation.run.limits)
+    if limit is None:
+        return None
+    words = f"The run has reached its limit of {limit}; resume it to give it a new allowance."
+    return RunEnded("limited", limit, words, "LimitReached", {"limit": limit})
+
+
+def replay(events: Iterable[Event], conversation: Conversation | None = None) -> Conversation:
+    """Fold events onto a conversation (a new one by default), without doing anything."""
+    conversation = conversation or Conversation()
+    for event in events:
+        conversation = apply(conversation, event)
+    return conversation
+
+
+def apply(conversation: Conversation, event: Event) -> Conversation:
+    """Say what a conversation is after an event. Raises `IllegalEvent` for what cannot have happened now."""
+    if type(event) not in ACCEPTS[conversation.status]:
+        raise IllegalEvent(f"{type(event).__name__} cannot happen while the conversation is {conversation.status.value}.")
+    return _apply(conversation._replace(seq=conversation.seq + 1), event)
+
+
+def _apply(c: Conversation, event: Event) -> Conversation:
+    match event:
+        case ToolStarted() | ToolReturned() | ToolFailed() | ToolUnknown() | ToolSettled() | ApprovalAsked() | ApprovalDecided():
+            assert c.turn is not None
+            return _settled(c, turns.update(c.turn, event, c.drive))
+        case ModelReplied():
+            return _replied(c, event)
+        case InstructionsRendered():
+            return c._replace(instructions={**c.instructions, event.agent: event.text})
+        case DriveStarted():
+            return c._replace(drive=c.drive + 1)
+        case InputGiven():
+            return _input(c, event)
+        case RunEnded():
+            return _run_ended(c, event)
+        case AllowanceGiven():
+            return _allowed(c, event)
+        case ToolLate():
+            return _noted(c, turns.late_note(event))
+        case Started():
+            return _started(c, event)
+        case _:
+            assert_never(event)
+
+
+def _started(c: Conversation, event: Started) -> Conversation:
+    messages, ids = adopt(event.messages)
+    return c._replace(
+        id=event.conversation,
+        status=Status.IDLE,
+        entry=event.agent,
+        stack=(Frame(event.agent),),
+        context=event.context,
+        log=Log([Entry(messages)] if messages else ()),
+        ids=ids,
+    )
+
+
+def _input(c: Conversation, event: InputGiven) -> Conversation:
+    if c.status is Status.ENDED and c.turn is not None:
+        raise IllegalEvent("The conversation is parked with open calls: it takes no input before it is resumed.")
+    if not event.messages or not all(message.content for message in event.messages):
+        raise IllegalEvent("An input says something.")
+    _changed(DEFAULTS, event.limits)  # refused now, not when its turn comes
+    c = c._replace(queue=(*c.queue, event))
+    if c.status is Status.IDLE or c.status is Status.ENDED:
+        return _next_input(c)
+    if event.busy == "queue":
+        return c
+    return _next_input(c) if c.turn is None else _settled(c, c.turn)
+
+
+def _begin(c: Conversation, event: InputGiven) -> Conversation:
+    return c._replace(
+        status=Status.MODEL,
+        run=Run(event.run, _changed(DEFAULTS, event.limits), Spent(), len(c.log)),
+        log=c.log.append(Entry(event.messages)),
+        context={**c.context, **event.context} if event.context else c.context,
+        ended=None,
+        answer=None,
+    )
+
+
+def _changed(limits: Limits, changes: Mapping[str, Json]) -> Limits:
+    try:
+        return limits.updated(changes)
+    except UsageError as error:
+        raise IllegalEvent(str(error)) from error
+
+
+def _next_input(c: Conversation) -> Conversation:
+    """Begin the run that was queued first; one that is interrupted already gives way to the next at once."""
+    c = _begin(c._replace(queue=c.queue[1:]), c.queue[0])
+    return _next_input(c) if _interrupted(c) else c
+
+
+def _interrupted(c: Conversation) -> bool:
+    return any(event.busy == "interrupt" for event in c.queue)
+
+
+def _replied(c: Conversation, event: ModelReplied) -> Conversation:
+    if event.agent != c.active:
+        raise IllegalEvent(f"{event.agent} replied while {c.active} had the floor.")
+    if _end_due(c) is not None:
+        raise IllegalEvent("A reply came when the run was to be ended.")
+    reply, run = event.reply, c.run
+    spent = run.spent._replace(
+        turns=run.spent.turns + 1, usage=run.spent.usage.plus(reply.usage), cost=run.spent.cost + event.cost
+    )
+    c = c._replace(
+        turns=c.turns + 1,
+        run=run._replace(spent=spent, usage=run.usage.plus(reply.usage)),
+        usage=c.usage.plus(reply.usage),
+    )
+    whole = reply.finish not in turns.CUT and not reply.refusal
+    if reply.calls and whole:
+        turn, ids = turns.open_turn(c.turns, event.agent, reply, c.ids)
+        return c._replace(status=Status.TOOLS, turn=turn, ids=ids, answer=None)
+    messages = turns.said(event.agent, reply)
+    if event.refused is not None:
+        spent = spent._replace(output_refusals=spent.output_refusals + 1)
+        entry = Entry((*messages, User(event.refused)), only=event.agent)
+        return c._replace(log=c.log.append(entry), answer=None, run=c.run._replace(spent=spent))
+    c = c._replace(log=c.log.append(Entry(messages)), answer=reply)
+    if not whole:
+        return c
+    return _next_input(c) if c.queue else c._replace(status=Status.IDLE)
+
+
+def _settled(c: Conversation, turn: Turn) -> Conversation:
+    """The conversation after something happened to a call of the open turn."""
+    interrupted = _interrupted(c)
+    if turn.open and interrupted:
+        turn = turns.supersede(turn)
+    if turn.open:
+        return c._replace(turn=turn, status=Status.HUMAN if turn.waiting == turn.open else Status.TOOLS)
+    closed = turns.close(turn, c.run.spent, c.run.limits, c.stack, len(c.log), c.run.start)
+    log = c.log.append(closed.entry)
+    for note in c.notes:
+        log = log.append(Entry((note,)))
+    c = c._replace(
+        turn=None,
+        notes=(),
+        log=log,
+        stack=closed.stack,
+        context={**c.context, **closed.context} if closed.context else c.context,
+        run=c.run._replace(spent=closed.spent),
+        status=Status.MODEL,
+    )
+    return _next_input(c) if interrupted else c
+
+
+def _run_ended(c: Conversation, event: RunEnded) -> Conversation:
+    c = c._replace(status=Status.ENDED, ended=event, answer=None)
+    if event.kind == "parked":
+        return c  # with its open calls and its queue: nothing is tried before the code is mended
+    if c.turn is not None:
+        raise IllegalEvent("A run with open calls cannot end: each needs its outcome first.")
+    last = _last_said(c)
+    if event.reason == "input guard" and last is None:
+        c = c._replace(log=c.log.without(c.run.start))
+    elif event.reason == "output guard" and last is not None:
+        c = c._replace(log=c.log.without(last))
+    return _next_input(c) if c.queue else c
+
+
+def _last_said(c: Conversation) -> int | None:
+    """Where in the log the run's last reply stands, if it was the last that happened; `None` if it has none without calls."""
+
+
+def _allowed(c: Conversation, event: AllowanceGiven) -> Conversation:
+    if c.ended is not None and c.ended.reason == "input guard":
+        raise IllegalEvent("The input was refused by a guard: there is nothing to go on with.")
+    run = c.run._replace(limits=_changed(c.run.limits, event.limits), spent=Spent())
+    c = c._replace(run=run, ended=None, answer=None, status=Status.MODEL)
+    return c if c.turn is None else _settled(c, c.turn)
+
+
+def _noted(c: Conversation, note: User) -> Conversation:
+    if c.turn is not None:
+        return c._replace(notes=(*c.notes, note))
+    return c._replace(log=c.log.append(Entry((note,))))

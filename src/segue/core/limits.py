@@ -1,0 +1,121 @@
+"""What a run may spend, and when it has spent it.
+Counts run from the input, over crashes and decisions: they are folded from the journal like everything else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from segue.core.messages import NOTHING, Json, Usage
+from segue.errors import UsageError
+
+
+_LEAST = {"turns": 1, "handoffs": 0, "repeats": 1, "tool_timeout": 0, "idle_timeout": 0, "run_timeout": 0, "tokens": 0, "cost": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may spend. `None` is no limit.
+
+    `turns`: model replies. `handoffs`: switches of the agent. `repeats`: turns with equal calls and equal outcomes in a row.
+    `tool_timeout`: seconds for a tool that names no time of its own. `idle_timeout`: seconds of silence in a stream.
+    `run_timeout`: seconds of driving. `tokens`: input and output together. `cost`: money, in the unit of `prices`, which
+    maps a model's name to the price of a million input and a million output tokens.
+    """
+
+    turns: int | None = 20
+    handoffs: int | None = 8
+    repeats: int | None = 3
+    tool_timeout: float | None = 60
+    idle_timeout: float | None = 30
+    run_timeout: float | None = 600
+    tokens: int | None = None
+    cost: float | None = None
+    prices: Mapping[str, tuple[float, float]] | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= least):
+                raise UsageError(f"Limits({name}={value!r}): give a number that is not below {least}, or None for no limit.")
+
+    def differences(self) -> Mapping[str, Json]:
+        """What differs from the defaults, as a journal keeps it."""
+        if self == DEFAULTS:
+            return NOTHING
+        changes = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        if self.prices is not None:
+            changes["prices"] = {model: list(price) for model, price in self.prices.items()}
+        return changes
+
+    def updated(self, changes: Mapping[str, Json]) -> "Limits":
+        """These limits with some replaced; names that this version does not know are passed over."""
+        if not changes:
+            return self
+        values: dict[str, Any] = {f.name: changes.get(f.name, getattr(self, f.name)) for f in fields(self)}
+        return Limits(**values)
+
+
+DEFAULTS = Limits()
+
+CALL_DEPTH = 4
+"""How deep a handoff of kind "call" may go."""
+
+OUTPUT_REFUSALS = 2
+"""How often a reply that does not fit is given back before the run fails (R33)."""
+
+
+class Spent(NamedTuple):
+    """What a run has used since its input, or since its last allowance."""
+
+    turns: int = 0
+    handoffs: int = 0
+    refused_handoffs: int = 0
+    """Handoffs that a limit refused; the model was told. The second ends the run."""
+    trail: tuple[str, ...] = ()
+    """The agents of handoffs with nothing but handoffs between them: where ping-pong shows."""
+    calls: Json = None
+    """The last turn's calls with their outcomes."""
+    repeats: int = 0
+    output_refusals: int = 0
+    usage: Usage = Usage()
+    cost: float = 0.0
+
+
+def over(spent: Spent, limits: Limits) -> str | None:
+    """Name the limit that forbids another model call, or `None`."""
+    if limits.turns is not None and spent.turns >= limits.turns:
+        return "turns"
+    if spent.refused_handoffs > 1:
+        return "handoffs"
+    if limits.repeats is not None and spent.repeats >= limits.repeats:
+        return "repeats"
+    if limits.tokens is not None and spent.usage.total >= limits.tokens:
+        return "tokens"
+    if limits.cost is not None and spent.cost >= limits.cost:
+        return "cost"
+    return None
+
+
+def handoff_refusal(spent: Spent, limits: Limits, depth: int, *, kind: str, active: str, target: str) -> str | None:
+    """Say why a handoff must not be made now, in words for the model; `None` if it may."""
+    if limits.handoffs is not None and spent.handoffs >= limits.handoffs:
+        return f"Not transferred: the limit of {limits.handoffs} handoffs for one request is reached. Answer the user yourself."
+    if ping_pong(spent.trail, active, target):
+        return (
+            f"Not transferred: the conversation has gone back and forth between {target} and {active} without any work done. "
+            "Answer the user yourself, or ask for what is missing."
+        )
+    if kind == "call" and depth > CALL_DEPTH:
+        return f"Not called: {CALL_DEPTH} calls are open already. Answer yourself, or return first."
+    return None
+
+
+def ping_pong(trail: tuple[str, ...], active: str, target: str) -> bool:
+    """Tell whether a handoff from `active` to `target` would be the fifth in a row between the same two agents."""
+    return len(trail) >= 4 and trail[-1] == trail[-3] == active and trail[-2] == trail[-4] == target
+
+
+def cost_of(usage: Usage, model: str, limits: Limits) -> float:
+    """What a reply cost by `limits.prices`; 0 where the model has no price there."""
+    price = (limits.prices or {}).get(model)
+    return (usage.input * price[0] + usage.output * price[1]) / 1_000_000 if price else 0.0

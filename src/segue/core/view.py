@@ -1,0 +1,89 @@
+"""The messages that one agent is shown, derived from the log.
+Only this file builds views. A view is a history that the strictest provider accepts (law L6); `check` says so or says why not."""
+
+import json
+from collections.abc import Sequence
+
+from segue.core.conversation import Conversation
+from segue.core.messages import Assistant, Message, System, ToolAnswer, User
+from segue.core.turns import Entry, Frame
+
+
+def view(conversation: Conversation) -> list[Message]:
+    """The messages of the active agent, without its instructions."""
+    frame = conversation.stack[-1]
+    messages: list[Message] = list(frame.brief)
+    if frame.anchor is not None:
+        messages.extend(_shown(conversation.log.since(frame.anchor)[0], frame, frame.anchor))
+    at = frame.start
+    for start, stop in (*frame.skips, (len(conversation.log), 0)):
+        for entry in conversation.log.upto(start).since(at):
+            messages.extend(_shown(entry, frame, at))
+            at += 1
+        at = max(at, stop)
+    return messages
+
+
+def _shown(entry: Entry, frame: Frame, at: int) -> tuple[Message, ...]:
+    if entry.only and entry.only != frame.agent:
+        return ()
+    return entry.clean if entry.clean is not None and at < frame.switched else entry.messages
+
+
+def new_messages(conversation: Conversation) -> list[Message]:
+    """What the last run has added, by whomever it was said; the user's input is left out."""
+    return [message for entry in conversation.log.since(conversation.run.start + 1) for message in entry.messages]
+
+
+def check(messages: Sequence[Message]) -> str | None:
+    """Say what a strict provider would refuse in a history, or `None`.
+
+    The rules: at most one system message, first; then a user's message first; each call answered exactly once, in call
+    order, before anything else is said; ids unique; call arguments are JSON objects; nobody says nothing.
+    """
+    said = messages[1:] if messages and isinstance(messages[0], System) else messages
+    if not said:
+        return "there is no message"
+    ids: set[str] = set()
+    owed: list[tuple[str, str]] = []
+    first = said[0]
+    if not isinstance(first, User):
+        return "the first message is not the user's"
+    for place, message in enumerate(said):
+        if isinstance(message, ToolAnswer):
+            if not owed:
+                return f"message {place} answers a call that was not made, or was answered before"
+            if (message.call_id, message.name) != owed.pop(0):
+                return f"message {place} answers the calls out of order"
+            continue
+        if owed:
+            return f"the call {owed[0][0]} ({owed[0][1]}) is not answered before message {place}"
+        if isinstance(message, System):
+            return f"message {place} is a second system message"
+        if isinstance(message, User):
+            if not message.content:
+                return f"message {place} of the user is empty"
+            continue
+        fault = _fault(message, ids)
+        if fault:
+            return f"message {place}: {fault}"
+        owed = [(call.id, call.name) for call in message.calls]
+    return f"the call {owed[0][0]} ({owed[0][1]}) is not answered" if owed else None
+
+
+def _fault(message: Assistant, ids: set[str]) -> str | None:
+    if not message.calls and not message.text:
+        return "the assistant says nothing"
+    for call in message.calls:
+        if not call.id or call.id in ids:
+            return f"the call id {call.id!r} is empty or used before"
+        ids.add(call.id)
+        if not call.name:
+            return "a call has no name"
+        try:
+            whole = isinstance(json.loads(call.arguments), dict)
+        except (ValueError, RecursionError):
+            whole = False
+        if not whole:
+            return f"the arguments of the call {call.id} are not a JSON object"
+    return None

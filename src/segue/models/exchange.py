@@ -1,0 +1,60 @@
+"""One request and its answer, whatever carries them: the seam between carriers and what is under them.
+Here stand also the words for a connection that failed, so that every carrier says the same."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from segue.errors import ProviderError, ProviderTimeout
+
+
+class Answer(Protocol):
+    """An answer whose body is still to come."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, with lower-case names."""
+        ...
+
+    async def read(self) -> bytes:
+        """What has come of the body since, waiting for some; empty at its end. Raises `ProviderError`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the answer; what was not read of it breaks off."""
+        ...
+
+
+class Exchange(Protocol):
+    """Sends a request's bytes."""
+
+    @property
+    def host(self) -> str:
+        """Where to."""
+        ...
+
+    async def send(self, path: str, body: bytes, *, stream: bool) -> Answer:
+        """Send the body and give the answer, once its headers are there. Raises `ProviderError`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is open and not used by others."""
+        ...
+
+
+def connection_failed(provider: str, what: str, error: BaseException) -> ProviderError:
+    """A connection that did not come about or broke: worth another try."""
+    words = f"The connection to {provider} {what} ({type(error).__name__}). Try again, or look at the base URL."
+    failed = ProviderError(words, provider=provider)
+    failed.retryable = True
+    return failed
+
+
+def too_slow(provider: str, what: str, seconds: float | None) -> ProviderTimeout:
+    """A provider that kept us waiting beyond the limit."""
+    limit = "in time" if seconds is None else f"for {seconds:g} seconds"
+    return ProviderTimeout(f"{provider} {what} {limit}. Try again, or raise the limit.", provider=provider)

@@ -1,0 +1,104 @@
+"""Requests over aiohttp: with `pool`, the one place of the models that opens sockets.
+It is imported on first use, for aiohttp is slow to import."""
+
+import io
+from collections.abc import Mapping
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from segue.errors import ProviderError, ProviderRefused, UsageError
+from segue.models.exchange import connection_failed
+from segue.models.pool import Connections, close_idle, connections
+
+_LARGE = 1 << 20
+"""From here on aiohttp wants bytes in a file."""
+
+
+class HttpExchange:
+    """Sends to one base URL."""
+
+    def __init__(self, base_url: str, headers: Mapping[str, str], provider: str) -> None:
+        try:
+            self._base = URL(base_url.rstrip("/"))
+        except ValueError as error:
+            raise UsageError("The base URL is not a URL. It looks like https://api.example.com/v1.") from error
+        if self._base.scheme not in ("http", "https") or not self._base.host:
+            raise UsageError("The base URL must begin with http:// or https:// and name a host.")
+        self.host: str = self._base.host
+        self._provider = provider
+        self._headers = {"Content-Type": "application/json", "User-Agent": "segue"} | dict(headers)
+        self._proxy = _proxy_for(self._base)
+        self._urls: dict[str, URL] = {}
+
+    async def send(self, path: str, body: bytes, *, stream: bool) -> "HttpAnswer":
+        """Send the body and give the answer."""
+        url = self._urls.get(path) or self._urls.setdefault(path, self._base.joinpath(path))
+        kept = await connections()
+        session = await kept.__aenter__()
+        try:
+            response = await session.post(
+                url,
+                data=io.BytesIO(body) if len(body) >= _LARGE else body,
+                headers=self._headers,
+                proxy=self._proxy,
+                allow_redirects=False,  # a redirect would carry the key elsewhere
+            )
+        except BaseException as error:
+            await kept.__aexit__()
+            if isinstance(error, aiohttp.ClientError | OSError) and not isinstance(error, TimeoutError):
+                raise _meaning(self._provider, error) from error
+            raise
+        return HttpAnswer(response, kept, self._provider)
+
+    async def aclose(self) -> None:
+        """Close this loop's connections, if no other carrier is using them."""
+        await close_idle()
+
+
+class HttpAnswer:
+    """An answer over aiohttp."""
+
+    def __init__(self, response: aiohttp.ClientResponse, kept: Connections, provider: str) -> None:
+        self._response = response
+        self._kept: Connections | None = kept
+        self._provider = provider
+        self.status = response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, by lower-case names."""
+        return {name.lower(): value for name, value in self._response.headers.items()}
+
+    async def read(self) -> bytes:
+        """What has come since."""
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise connection_failed(self._provider, "broke in the middle of a reply", error) from error
+
+    async def close(self) -> None:
+        """Give the connection back if the body was read to its end, else close it."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            if self._response.content.at_eof():
+                self._response.release()
+            else:
+                self._response.close()
+            await kept.__aexit__()
+
+
+def _meaning(provider: str, error: Exception) -> ProviderError:
+    if isinstance(error, aiohttp.ClientSSLError):
+        words = f"The certificate of {provider} is not accepted. Look at the base URL and the CA certificates."
+        return ProviderRefused(words, provider=provider)
+    return connection_failed(provider, "failed", error)
+
+
+def _proxy_for(url: URL) -> str | None:
+    """The proxy that the environment names for this URL; never for this machine itself."""
+    host = url.host or ""
+    if host == "localhost" or host == "::1" or host.startswith("127.") or proxy_bypass(host):
+        return None
+    return getproxies().get(url.scheme)

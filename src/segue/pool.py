@@ -1,0 +1,135 @@
+"""Threads for sync tools, at most forty in a process, shared by all runs.
+Threads are daemons: a tool that never returns does not keep the process alive. Outcomes go back to an event loop in
+batches, with one wake-up for all that are ready."""
+
+import asyncio
+import contextvars
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+THREADS = 40
+
+
+class Done(NamedTuple):
+    """What came of a call: a value, or the exception in its place."""
+
+    tag: Any
+    value: Any
+    error: BaseException | None
+
+
+class Inbox:
+    """Takes what threads and tasks have done or said, for one waiter on one event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._done: deque[Any] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._called = False
+        self._closed: Callable[[Any], None] | None = None
+
+    def put(self, done: Any) -> None:
+        """Add what was done, on the loop's own thread."""
+        if self._closed is not None:
+            self._closed(done)
+            return
+        self._done.append(done)
+        self._wake()
+
+    def put_from_thread(self, done: Any) -> None:
+        """Add what was done, on any thread. After the loop is closed there is nobody to tell, and nothing happens."""
+        self._done.append(done)
+        if not self._called:
+            self._called = True
+            try:
+                self._loop.call_soon_threadsafe(self._arrived)
+            except RuntimeError:
+                if not self._loop.is_closed():
+                    raise
+
+    def _arrived(self) -> None:
+        self._called = False
+        if self._closed is not None:
+            self._drain(self._closed)
+            return
+        self._wake()
+
+    def _drain(self, late: Callable[[Any], None]) -> None:
+        while self._done:
+            late(self._done.popleft())
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def take(self) -> list[Any]:
+        """All that was done since the last time; waits for the first."""
+        while not self._done:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        taken = []
+        while self._done:
+            taken.append(self._done.popleft())
+        return taken
+
+    def close(self, late: Callable[[Any], None]) -> None:
+        """Nobody waits any more: what comes from now on is given to `late`."""
+        self._closed = late
+        self._drain(late)
+
+
+class _Job(NamedTuple):
+    context: contextvars.Context
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    tag: Any
+    inbox: Inbox
+
+
+class Pool:
+    """At most `THREADS` daemon threads that call functions."""
+
+    def __init__(self, threads: int = THREADS) -> None:
+        self._most = threads
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._threads = 0
+        self._pid = os.getpid()
+
+    def submit(self, inbox: Inbox, tag: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Call a function on a thread, in a copy of this context; what came of it goes into the inbox under `tag`."""
+        if self._pid != os.getpid():  # threads do not survive a fork
+            self.__init__(self._most)  # type: ignore[misc]
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+            elif self._threads < self._most:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"segue-tool-{self._threads}", daemon=True).start()
+        self._jobs.put(_Job(contextvars.copy_context(), function, args, kwargs, tag, inbox))
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            try:
+                done = Done(job.tag, job.context.run(job.function, *job.args, **job.kwargs), None)
+            except BaseException as error:  # noqa: BLE001 - SystemExit and StopIteration of a tool are outcomes too (R6)
+                done = Done(job.tag, None, error)
+            inbox = job.inbox
+            del job
+            with self._lock:
+                self._idle += 1
+            inbox.put_from_thread(done)
+            del done, inbox
+
+
+POOL = Pool()

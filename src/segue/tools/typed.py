@@ -1,0 +1,71 @@
+"""Types that a model must fill outside of a function's signature: a handoff's brief, a callee's value, an agent's output.
+A type that is not an object in JSON is wrapped in one, because providers want an object at the top."""
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from segue.core.messages import Json
+from segue.errors import ArgumentsRefused, UsageError
+from segue.tools.schema import clean_schema, fits_strict, refusal
+
+
+class Typed:
+    """A type with its JSON schema. `wrap` names the one property that holds a value which is not an object itself."""
+
+    def __init__(self, kind: Any, *, where: str, wrap: str = "value") -> None:
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
+            schema = clean_schema(self._adapter.json_schema())
+        except Exception as error:
+            raise UsageError(f"{where}: {kind!r} cannot be told to a model ({error}). Use a type that pydantic knows.") from error
+        self.kind = kind
+        self._wrap = None if _is_object(schema) else wrap
+        if self._wrap:
+            definitions = schema.pop("$defs", None)
+            schema = {"type": "object", "properties": {wrap: schema}, "required": [wrap], "additionalProperties": False}
+            if definitions:
+                schema["$defs"] = definitions
+        self.schema: dict[str, Any] = schema
+        self.strict = fits_strict(schema)
+
+    def value(self, arguments: dict[str, Json]) -> Any:
+        """The value in a JSON object. Raises `ArgumentsRefused`, field by field."""
+        if self._wrap and self._wrap not in arguments:
+            raise ArgumentsRefused(f"{self._wrap}: this field is missing", fields=((self._wrap, "this field is missing"),))
+        given = arguments[self._wrap] if self._wrap else arguments
+        try:
+            return self._adapter.validate_json(json.dumps(given))
+        except ValidationError as error:
+            raise refusal(error) from None
+
+    def dump(self, value: Any) -> Json:
+        """A value as JSON, unwrapped."""
+        return self._adapter.dump_python(value, mode="json")
+
+    def read(self, text: str) -> Any:
+        """The value in a reply's text, which may stand in a Markdown fence. Raises `ArgumentsRefused`."""
+        try:
+            found = json.loads(_unfenced(text))
+        except (ValueError, RecursionError):
+            raise ArgumentsRefused("the reply is not JSON", fields=(("", "the reply is not JSON"),)) from None
+        if self._wrap is None or not (isinstance(found, dict) and self._wrap in found):
+            found = {self._wrap: found} if self._wrap else found
+        if not isinstance(found, dict):
+            raise ArgumentsRefused("the reply is not a JSON object", fields=(("", "the reply is not a JSON object"),))
+        return self.value(found)
+
+
+def _is_object(schema: dict[str, Any]) -> bool:
+    target = schema
+    if "$ref" in schema:
+        target = schema.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {})
+    return target.get("type") == "object" and "$ref" not in schema
+
+
+def _unfenced(text: str) -> str:
+    stripped = text.strip()
+    if stripped.startswith("```") and stripped.endswith("```") and "\n" in stripped:
+        return stripped[stripped.index("\n") + 1 : -3]
+    return stripped

@@ -1,0 +1,119 @@
+"""Tool calls of a Chat Completions reply, put together from whole calls or from fragments.
+Indexes and ids are not trusted: both come missing, equal and repeated. What looks like a call is never dropped silently."""
+
+from typing import Any
+
+from segue.core.messages import Call
+from segue.wire.jsontext import loads, sendable, text_of
+
+Json = Any
+_KNOWN = frozenset(("id", "type", "function", "index", "custom"))
+
+
+class _Parts:
+    """A call that is being put together."""
+
+    __slots__ = ("arguments", "extra", "id", "name", "place")
+
+    def __init__(self, place: int, call_id: str) -> None:
+        self.place = place
+        self.id = call_id
+        self.name = ""
+        self.arguments: list[str] = []
+        self.extra: dict[str, Json] = {}
+
+    def complete(self) -> bool:
+        """Whether the arguments are a whole JSON object, so that nothing can be added to them."""
+        try:
+            return isinstance(loads("".join(self.arguments)), dict)
+        except ValueError:
+            return False
+
+
+class Calls:
+    """The calls so far, in the order in which they began."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Parts] = []
+        self._at: dict[int, _Parts] = {}
+        self._legacy: _Parts | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def take(self, fragment: dict[str, Json], *, whole: bool) -> tuple[int, str, str]:
+        """Take a call or a piece of one; give its place, its name if it is new, and the arguments that it adds."""
+        call_id = text(fragment.get("id"))
+        name, arguments = _function(fragment)
+        call = None if whole else self._same(fragment.get("index"), call_id, name, arguments)
+        if call is None:
+            call = self._begin(fragment.get("index"), call_id)
+        elif name and call.arguments and arguments and "".join(call.arguments) == arguments and call.complete():
+            arguments = ""  # the whole call again
+        call.id = call.id or call_id
+        new = name if name != call.name else ""
+        call.name += new
+        if arguments:
+            call.arguments.append(arguments)
+        if len(fragment) > 2:
+            call.extra.update((key, value) for key, value in fragment.items() if key not in _KNOWN and value not in (None, "", [], {}))
+        return call.place, new, arguments
+
+    def take_legacy(self, function: Json) -> None:
+        """Take a `function_call` of old, or a piece of one. It counts if nothing else calls."""
+        if not isinstance(function, dict):
+            return
+        if self._legacy is None:
+            self._legacy = _Parts(0, "")
+        if (name := text(function.get("name"))) != self._legacy.name:
+            self._legacy.name += name
+        self._legacy.arguments.append(text(function.get("arguments")))
+
+    def all(self) -> tuple[Call, ...]:
+        """The calls as they are."""
+        calls = self._calls
+        if not calls and self._legacy is not None and (self._legacy.name or any(self._legacy.arguments)):
+            calls = [self._legacy]
+        return tuple(
+            Call(sendable(call.id), sendable(call.name), sendable("".join(call.arguments)), sendable(call.extra)) for call in calls
+        )
+
+    def _begin(self, index: Json, call_id: str) -> _Parts:
+        call = _Parts(len(self._calls), call_id)
+        self._calls.append(call)
+        if type(index) is int:
+            self._at[index] = call
+        return call
+
+    def _same(self, index: Json, call_id: str, name: str, arguments: str) -> _Parts | None:
+        """The call that this fragment goes on with; `None` if it begins one."""
+        if type(index) is int:
+            call = self._at.get(index)
+        elif call_id:
+            return next((call for call in reversed(self._calls) if call.id == call_id), None)
+        else:
+            call = self._calls[-1] if self._calls else None
+        if call is None or (call_id and call.id and call_id != call.id):
+            return None  # two whole calls at one index: Ollama
+        if not name or (call_id and call_id == call.id):
+            return call
+        if name != call.name:
+            return None if call.name and (call.arguments or arguments) else call  # else the (rest of the) name comes late
+        return None if call.arguments and arguments and call.complete() else call
+
+
+def _function(fragment: dict[str, Json]) -> tuple[str, str]:
+    """Name and arguments. A custom tool's input stands for arguments: no tool of ours will take it."""
+    function = fragment.get("function")
+    if not isinstance(function, dict):
+        function = {}
+    name, arguments = text(function.get("name")), text(function.get("arguments"))
+    custom = fragment.get("custom")
+    if not name and not arguments and isinstance(custom, dict):
+        return text(custom.get("name")), text(custom.get("input"))
+    return name, arguments
+
+
+def text(value: Json) -> str:
+    """What should be text as text: nothing for null, and for anything else its JSON."""
+    return value if isinstance(value, str) else "" if value is None else text_of(value)

@@ -1,0 +1,63 @@
+"""JSON as it goes over the wire: fast where it can be, forgiving where a provider or a tool is not.
+Half a surrogate pair is no character: it is kept while a stream is put together and replaced before it leaves."""
+
+import json
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from segue.errors import UsageError
+
+
+def dumps(value: Any) -> bytes:
+    """Encode as JSON. Half surrogate pairs are replaced; NaN and infinity become null."""
+    try:
+        return to_json(value, inf_nan_mode="null")
+    except (PydanticSerializationError, UnicodeEncodeError, ValueError):
+        pass  # half a surrogate pair, or something that is not JSON: the slow way tells which
+    try:
+        return json.dumps(sendable(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"The request holds a value that is not JSON: {type(error).__name__}.") from error
+
+
+def loads(data: bytes | str) -> Any:
+    """Decode JSON. Raises `ValueError` for what is none; bytes that are not UTF-8 are replaced inside strings."""
+    try:
+        return from_json(data)
+    except ValueError:
+        pass  # half a surrogate pair, bytes that are not UTF-8, or no JSON at all: the slow way tells which
+    try:
+        return json.loads(data if isinstance(data, str) else data.decode("utf-8-sig", "replace"))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def text_of(value: Any) -> str:
+    """A JSON value as text: what a provider should have sent as text, and sent as an object."""
+    return dumps(value).decode()
+
+
+def object_text(arguments: str) -> str:
+    """A call's arguments as they may be sent back: some servers refuse a history whose arguments are no JSON object."""
+    try:
+        if isinstance(from_json(arguments, allow_inf_nan=False), dict):
+            return arguments
+    except ValueError:
+        pass  # the model wrote them so; its call was refused, and its own words go back as a string
+    return text_of({"not_json": arguments}) if arguments.strip() else "{}"
+
+
+def sendable(value: Any) -> Any:
+    """The same value, with pairs of surrogates joined and halves of them replaced."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value
+    if isinstance(value, dict):
+        return {sendable(key): sendable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [sendable(item) for item in value]
+    return value

@@ -1,0 +1,123 @@
+"""Output items of the Responses API: what a reply says, what is kept of it, and what of that is sent again.
+Items go back only where they still say what the message says: a view may have taken a call out or renamed it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from segue.core.messages import Assistant, Call, Reply
+from segue.errors import BadReply
+from segue.wire.chat_calls import text
+from segue.wire.errors import error_of
+from segue.wire.jsontext import object_text, sendable
+from segue.wire.usage import responses_usage
+
+__all__ = ["DIALECT", "broken", "join_texts", "replayed", "reply_of", "text"]
+
+Json = Any
+
+DIALECT = "openai-responses"
+
+_CUT = {"max_output_tokens": "length", "max_tokens": "length", "content_filter": "content_filter"}
+_CALLS = ("function_call", "custom_tool_call")
+
+
+def broken(what: str, provider: str) -> BadReply:
+    """A reply that cannot be used."""
+    return BadReply(f"The reply of {provider or 'the provider'} {what}. Nothing of it was acted on.", provider=provider)
+
+
+def reply_of(answer: Json, *, provider: str = "", dialect: str = DIALECT) -> Reply:
+    """The reply in a response object. Raises a `ProviderError` if there is none."""
+    if not isinstance(answer, dict):
+        raise broken("is no JSON object", provider)
+    if answer.get("error") or answer.get("object") == "error":
+        raise error_of(answer, provider=provider)
+    status = answer.get("status")
+    if status not in ("completed", "incomplete", None):
+        raise broken("is not finished" if status in ("queued", "in_progress") else "failed or was cancelled", provider)
+    output = answer.get("output")
+    if not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
+        raise broken("has no list of output items", provider)
+    finish = _finish(answer) if status == "incomplete" else ""
+    calls = () if finish else tuple(_call(item) for item in output if item.get("type") in _CALLS)
+    said, refusal = _said(output, provider)
+    if not (said or calls or refusal or finish):
+        raise broken("is empty", provider)
+    extra = {"items": sendable(output)} if _says_more(output) else {}
+    model = answer.get("model")
+    return Reply(
+        said or None,
+        calls,
+        finish or ("tool_calls" if calls else "stop"),
+        refusal or None,
+        responses_usage(answer.get("usage")),
+        model if isinstance(model, str) else "",
+        extra,
+        dialect,
+    )
+
+
+def _finish(answer: dict[str, Json]) -> str:
+    details = answer.get("incomplete_details")
+    reason = details.get("reason") if isinstance(details, dict) else None
+    return _CUT.get(str(reason), "length")
+
+
+def _call(item: dict[str, Json]) -> Call:
+    # a custom tool's input stands for arguments: no tool of ours will take it
+    arguments = text(item.get("arguments" if item["type"] == "function_call" else "input"))
+    return Call(sendable(text(item.get("call_id") or item.get("id"))), sendable(text(item.get("name"))), sendable(arguments))
+
+
+def _said(output: Sequence[dict[str, Json]], provider: str) -> tuple[str, str]:
+    """The text and the refusal of all messages."""
+    texts: list[str] = []
+    refusals: list[str] = []
+    for item in output:
+        if item.get("type") != "message":
+            continue
+        if item.get("role") not in ("assistant", None):
+            raise broken("speaks in another role than the assistant's", provider)
+        content = item.get("content")
+        parts = [{"type": "output_text", "text": content}] if isinstance(content, str) else content
+        parts = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+        texts.append("".join(text(part.get("text")) for part in parts if part.get("type") in ("output_text", "text")))
+        refusals.extend(text(part.get("refusal")) for part in parts if part.get("type") == "refusal")
+    return sendable(join_texts(texts)), sendable("".join(refusals))
+
+
+def join_texts(texts: Sequence[str]) -> str:
+    """Several messages of one reply as one text."""
+    return "\n\n".join(texts)
+
+
+def _says_more(output: Sequence[dict[str, Json]]) -> bool:
+    """Whether the items hold what text and calls do not: reasoning, a provider's own tools, a message's phase, their order."""
+    kinds = [item.get("type") for item in output]
+    if any(kind not in ("message", "function_call") for kind in kinds) or kinds.count("message") > 1:
+        return True
+    return any(item.get("phase") for item in output) or "message" in kinds[1:]
+
+
+def replayed(items: Sequence[dict[str, Json]], message: Assistant) -> list[dict[str, Json]]:
+    """The items as they go back; empty if they no longer say what the message says."""
+    calls = [item for item in items if item.get("type") in _CALLS]
+    said, _ = _said(items, "")
+    if len(calls) != len(message.calls) or said != (message.text or ""):
+        return []
+    if any(item.get("type") == "custom_tool_call" for item in items):
+        return []
+    kept = [item for item in items if item.get("type") != "reasoning" or item.get("encrypted_content") or item.get("content")]
+    # an item's id points at the reasoning before it: where that is not sent, neither is the id
+    hidden = {"status"} if len(kept) == len(items) else {"status", "id"}
+    sent: list[dict[str, Json]] = []
+    left = iter(message.calls)
+    for item in kept:
+        again = {key: value for key, value in item.items() if key not in hidden and value is not None}
+        if item.get("type") == "function_call":
+            call = next(left)
+            if call.name != item.get("name"):
+                return []
+            again |= {"call_id": call.id, "arguments": object_text(call.arguments)}
+        sent.append(again)
+    return sent
