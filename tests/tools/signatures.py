@@ -105,6 +105,10 @@ class Point(NamedTuple):
     y: int = 0
 
 
+class OddInner(BaseModel):
+    when: Any = object()
+
+
 class Cat(BaseModel):
     kind: Literal["cat"]
     lives: int
@@ -159,6 +163,9 @@ def mapping(a: Mapping[str, list[int]]): return a
 def sequence(a: Sequence[float]): return a
 def iterable(a: Iterable[int]): return a
 def optional_iterable(a: Iterable[date] | None = None): return a
+def bare_iterable(a: Iterable): return a
+def described_optional(a: Annotated[str, "words"] = None): return a
+def odd_inner_default(a: OddInner): return a
 def a_set(a: set[int]): return a
 def frozen(a: frozenset[str]): return a
 def pair(a: tuple[int, str]): return a

@@ -263,6 +263,30 @@ def test_what_cannot_be_given_may_be_fixed_by_a_partial():
     assert list(found.schema["properties"]) == ["sql"]
 
 
+def test_two_parameters_under_one_alias_are_an_error():
+    def use(a: Annotated[int, Field(alias="x")], b: Annotated[str, Field(alias="x")]): ...
+
+    with pytest.raises(UsageError, match="parameters 'a' and 'b' would both be given as 'x'"):
+        built(use)
+
+
+def test_a_type_that_fails_only_now_and_then_is_still_a_usage_error():
+    class Moody:
+        calls = 0
+
+        @classmethod
+        def __get_pydantic_core_schema__(cls, source, handler):
+            cls.calls += 1
+            if cls.calls == 1:
+                raise RuntimeError("not today")
+            return handler(int)
+
+    def use(a: Moody): ...
+
+    with pytest.raises(UsageError, match="use: its parameters have no JSON schema: not today"):
+        built(use)
+
+
 class Unreadable:
     __signature__ = 5
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
@@ -34,13 +35,11 @@ def parse(text: str) -> dict[str, Json]:
     if text.count("{") + text.count("[") > MAX_LEVELS:
         _check_levels(text)
     try:
-        value, end = _scan(text, len(text) - len(text.lstrip(_WHITE)))
-    except (StopIteration, json.JSONDecodeError):
-        _refuse_syntax(text)
+        value = _decoded(text)
+    except json.JSONDecodeError as error:
+        _refuse_syntax(text, error)
     except ValueError as error:
         _refuse("a number has too many digits", error)
-    if end != len(text) and text[end:].strip(_WHITE):
-        _refuse_syntax(text)
     if type(value) is not dict:
         _refuse(f"expected a JSON object, got {_NAMES[type(value)]}")
     if "\\u" in text:
@@ -49,10 +48,10 @@ def parse(text: str) -> dict[str, Json]:
 
 
 def canonical(value: Json) -> str:
-    """Write a JSON value in its one canonical form (RFC 8785, JCS): equal values give equal text.
+    """Write a JSON value in its one canonical form (RFC 8785, JCS).
 
     Keys are sorted by UTF-16 code units, numbers are written as JavaScript writes them, so that `5` and `5.0` are one.
-    JCS knows only doubles; here an integer beyond 2**53 keeps all its digits, so that two ids never become one.
+    JCS knows only doubles; here an integer beyond 2**53 keeps all its digits, so that two long ids never become one.
     Lone surrogates become U+FFFD. What is not JSON (NaN, Infinity, keys that are not text, other types) is a `UsageError`.
     """
     text = _written(value)
@@ -69,16 +68,11 @@ def _refuse(words: str, cause: Exception | None = None) -> NoReturn:
     raise ArgumentsRefused(message, fields=(("", words),)) from cause
 
 
-def _refuse_syntax(text: str) -> NoReturn:
-    """Decode once more, in the slow way, for the place and the reason."""
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        if not text[error.pos :].strip(_WHITE) or error.msg.startswith("Unterminated string"):
-            _refuse(f"the JSON ends too early, or a string is not closed: {error.msg} ({place})", error)
-        _refuse(f"invalid JSON: {error.msg} ({place})", error)
-    _refuse("invalid JSON")
+def _refuse_syntax(text: str, error: json.JSONDecodeError) -> NoReturn:
+    place = f"line {error.lineno}, column {error.colno}"
+    if not text[error.pos :].strip(_WHITE) or error.msg.startswith("Unterminated string"):
+        _refuse(f"the JSON ends too early, or a string is not closed: {error.msg} ({place})", error)
+    _refuse(f"invalid JSON: {error.msg} ({place})", error)
 
 
 def _check_size(text: str) -> None:
@@ -102,11 +96,8 @@ def _check_levels(text: str) -> None:
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                _refuse(f"the key {json.dumps(key)} is there twice")
-            seen.add(key)
+        key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        _refuse(f"the key {json.dumps(key)} is there twice")
     return result
 
 
@@ -121,8 +112,21 @@ def _float(digits: str) -> float:
     return number
 
 
-_decoder: Any = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
-_scan = _decoder.scan_once  # what `decode` calls; twice as fast without its regular expressions
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+# what `decode` calls, and twice as fast without its regular expressions
+_scan: Any = _decoder.scan_once  # type: ignore[attr-defined]
+
+
+def _decoded(text: str) -> Json:
+    try:
+        value, end = _scan(text, len(text) - len(text.lstrip(_WHITE)))
+    except StopIteration:
+        return _decoder.decode(text)  # it raises, and says where
+    if end == len(text) or not text[end:].strip(_WHITE):
+        return value
+    return _decoder.decode(text)
+
+
 _NAMES: dict[type, str] = {
     list: "an array", str: "a string", int: "a number", float: "a number", bool: "true or false", type(None): "null",
 }  # fmt: skip

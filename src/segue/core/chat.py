@@ -1,6 +1,7 @@
 """Messages as chat-completions dictionaries, the form that users see and hand in.
 What we do not know in a dictionary is kept, and sent as it came."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,11 +25,15 @@ def as_chat(message: Message) -> dict[str, Any]:
                 said.update(message.extra)
             return said
         case ToolAnswer():
-            return {"role": "tool", "tool_call_id": message.call_id, "content": message.content}
+            return {"role": "tool", "tool_call_id": message.call_id, "content": _copied(message.content)}
         case User():
-            return {"role": "user", "content": message.content} | ({"name": message.name} if message.name else {})
+            return {"role": "user", "content": _copied(message.content)} | ({"name": message.name} if message.name else {})
         case System():
             return {"role": "system", "content": message.content}
+
+
+def _copied(content: Content) -> Content:
+    return content if isinstance(content, str) else [dict(part) for part in content]
 
 
 def _call(call: Call) -> dict[str, Any]:
@@ -60,7 +65,7 @@ def _read(message: Mapping[str, Any], names: dict[str, str]) -> Message:
             extra = {key: value for key, value in message.items() if key not in _KNOWN}
             return Assistant(_text(content), calls, str(message.get("sender") or ""), message.get("refusal"), extra)
         case "tool":
-            call_id = message["tool_call_id"]
+            call_id = str(message["tool_call_id"])
             return ToolAnswer(call_id, names.get(call_id, ""), content or "")
         case role:
             raise ValueError(f"no role {role!r}")
@@ -68,8 +73,11 @@ def _read(message: Mapping[str, Any], names: dict[str, str]) -> Message:
 
 def _read_call(call: Mapping[str, Any]) -> Call:
     function = call["function"]
+    arguments = function.get("arguments") or ""
     extra = {key: value for key, value in call.items() if key not in _KNOWN_CALL}
-    return Call(str(call["id"]), str(function["name"]), str(function["arguments"]), extra)
+    call_id = call.get("id")
+    words = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return Call("" if call_id is None else str(call_id), str(function["name"]), words, extra)
 
 
 def _content(content: Any) -> Content | None:

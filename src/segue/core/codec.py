@@ -2,14 +2,16 @@
 A stored event is its kind, a version and a JSON object; it never names a Python type, and reading it runs nothing. A field
 that this version does not know is passed over; a field that is missing has its default."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from typing import Any, get_args
+from dataclasses import MISSING, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from segue.core.events import Event, Handoff
-from segue.core.messages import Assistant, Call, Message, Reply, System, ToolAnswer, Usage, User
+from segue.core.events import Event
+from segue.core.messages import Assistant, Message, System, ToolAnswer, User
 from segue.errors import JournalDamaged, JournalNewer
 
 VERSION = 1
@@ -23,110 +25,109 @@ _ROLE_OF = {kind: role for role, kind in _ROLES.items()}
 
 def encode(event: Event) -> tuple[str, int, bytes]:
     """An event as (kind, version, JSON object). Fields that have their default are left out."""
-    data: dict[str, Any] = {}
-    for name, default in _DEFAULTS[type(event)]:
-        value = getattr(event, name)
-        if value is default or value == default:
-            continue
-        write = _WRITE.get(name)
-        data[name] = write(value) if write else value
-    return type(event).__name__, VERSION, to_json(data)
+    data = _written(event)
+    try:
+        stored = to_json(data)
+    except PydanticSerializationError:  # half a surrogate pair: no UTF-8, but sound JSON as an escape
+        stored = json.dumps(data, separators=(",", ":")).encode()
+    return type(event).__name__, VERSION, stored
 
 
 def decode(kind: str, version: int, data: bytes | str) -> Event:
     """Read a stored event. Raises `JournalNewer` for one that this version does not know, `JournalDamaged` for a broken one."""
     made = KINDS.get(kind)
     if made is None or version > VERSION:
-        raise JournalNewer(f"The journal holds an event {kind!r} (version {version}) that only a newer version of Segue knows: use that one.")
+        raise JournalNewer(f"The journal holds an event {kind!r} (version {version}) of a newer version of Segue: use that one.")
     try:
-        values = from_json(data)
-        return made(**{name: _read(made, name, values[name]) for name, _ in _DEFAULTS[made] if name in values})  # type: ignore[no-any-return]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return _read(_READERS[made], _loaded(data))  # type: ignore[no-any-return]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise JournalDamaged(f"A stored {kind} cannot be read ({type(error).__name__}).") from error
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    """A named tuple as an object, without the fields that have their default."""
-    defaults = value._field_defaults
-    return {name: item for name, item in zip(value._fields, value, strict=True) if name not in defaults or item != defaults[name]}
+def _loaded(data: bytes | str) -> Any:
+    try:
+        return from_json(data)
+    except ValueError:
+        return json.loads(data)  # half a surrogate pair as an escape, or no JSON at all
 
 
-def _write_reply(reply: Reply) -> dict[str, Any]:
-    data = _plain(reply)
-    if reply.calls:
-        data["calls"] = [_plain(call) for call in reply.calls]
-    if reply.usage != Usage():
-        data["usage"] = _plain(reply.usage)
+def _written(value: Any) -> Any:
+    """An event, a message or a part of one as JSON values, without the fields that have their default."""
+    kind = type(value)
+    if kind is tuple:
+        return [_written(item) for item in value]
+    known = _FIELDS.get(kind)
+    if known is None:
+        return value
+    role = _ROLE_OF.get(kind)
+    data = {} if role is None else {"role": role}
+    for name, default in known:
+        item = getattr(value, name)
+        if item is not default and item != default:
+            data[name] = _written(item)
     return data
 
 
-def _write_messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
-    written = []
-    for message in messages:
-        data = _plain(message)
-        if isinstance(message, Assistant) and message.calls:
-            data["calls"] = [_plain(call) for call in message.calls]
-        written.append({"role": _ROLE_OF[type(message)], **data})
-    return written
+Reader = dict[type, Callable[[Any], Any]]
+"""How to read a value, by its JSON type: a stored value of another type is damage, not something to be guessed at."""
+
+_FIELDS: dict[type, list[tuple[str, Any]]] = {}
+"""The fields of what is stored as an object, with their defaults."""
 
 
-def _read_tuple(kind: Any, data: Mapping[str, Any]) -> Any:
-    values = {name: data[name] for name in kind._fields if name in data}
-    if "calls" in values:
-        values["calls"] = tuple(_read_tuple(Call, call) for call in values["calls"])
-    if "usage" in values:
-        values["usage"] = _read_tuple(Usage, values["usage"])
-    return kind(**values)
+def _read(reader: Reader, value: Any) -> Any:
+    return reader[type(value)](value)
 
 
-def _read_messages(data: list[Mapping[str, Any]]) -> tuple[Message, ...]:
-    return tuple(_read_tuple(_ROLES[message["role"]], message) for message in data)
+def _same(value: Any) -> Any:
+    return value
 
 
-_WRITE: dict[str, Callable[[Any], Any]] = {"reply": _write_reply, "messages": _write_messages, "handoff": _plain}
-_READ: dict[str, Callable[[Any], Any]] = {
-    "reply": lambda data: _read_tuple(Reply, data),
-    "messages": _read_messages,
-    "handoff": lambda data: _read_tuple(Handoff, data),
-}
-
-_TYPES: dict[tuple[type, str], tuple[type, ...]] = {}
-"""What the JSON of a field may be: a stored value of another type is damage, not something to be guessed at."""
-
-_DEFAULTS: dict[type, list[tuple[str, Any]]] = {
-    kind: [(field.name, field.default) for field in fields(kind)] for kind in KINDS.values()
-}
+_ANY: Reader = dict.fromkeys((str, int, float, bool, NoneType, list, dict), _same)
 
 
-def _read(kind: type, name: str, value: Any) -> Any:
-    types = _TYPES[kind, name]
-    if types and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
-        raise TypeError(f"{name} is of another type")
-    read = _READ.get(name)
-    return read(value) if read else value
+def _reader(hint: Any) -> Reader:
+    """Make a reader from a type, and enter what it finds into `_FIELDS`."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return _ANY
+    if hint is float:
+        return {float: _same, int: _same}
+    if hint in (str, int, bool, NoneType):
+        return {hint: _same}
+    if origin is Literal:
+        return {str: _same}
+    if origin is Mapping:
+        return {dict: _same}
+    if origin is list or origin is tuple:
+        return {list: _list_reader(_reader(arguments[0]), origin)}
+    if origin is dict:
+        return {dict: _same}
+    if hint == Message:
+        return {dict: _message_reader({role: _object_reader(kind) for role, kind in _ROLES.items()})}
+    if origin is UnionType:
+        return {kind: read for argument in arguments for kind, read in _reader(argument).items()}
+    return {dict: _object_reader(hint)}
 
 
-_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "str | None": (str, type(None)),
-    "int": (int,),
-    "float": (float, int),
-    "float | None": (float, int, type(None)),
-    "bool": (bool,),
-}
+def _list_reader(item: Reader, made: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
+    return lambda values: made([item[type(value)](value) for value in values])
 
 
-def _json_types(annotation: Any) -> tuple[type, ...]:
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    if text.startswith(("typing.Literal",)):
-        return (str,)
-    if text.startswith("collections.abc.Mapping"):
-        return (dict,)
-    if text.startswith("tuple["):
-        return (list,)
-    return _JSON_TYPES.get(text, ())
+def _message_reader(readers: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    return lambda data: readers[data["role"]](data)
 
 
-for _kind in KINDS.values():
-    for _field in fields(_kind):
-        _TYPES[_kind, _field.name] = _json_types(_field.type)
+def _object_reader(kind: Any) -> Callable[[Any], Any]:
+    named = kind._field_defaults if issubclass(kind, tuple) else {field.name: field.default for field in fields(kind)}
+    hints = get_type_hints(kind)
+    _FIELDS[kind] = [(name, named.get(name, MISSING)) for name in hints]
+    readers = {name: _reader(hint) for name, hint in hints.items()}
+
+    def read(data: Mapping[str, Any]) -> Any:
+        return kind(**{name: readers[name][type(value)](value) for name, value in data.items() if name in readers})
+
+    return read
+
+
+_READERS: dict[type, Reader] = {kind: _reader(kind) for kind in KINDS.values()}

@@ -28,7 +28,7 @@ from segue.core.events import (
 from segue.core.floor import Frame
 from segue.core.limits import DEFAULTS, OUTPUT_REFUSALS, Limits, Spent, over
 from segue.core.log import Log, Names
-from segue.core.messages import NOTHING, Assistant, Json, Reply, Usage, User
+from segue.core.messages import NOTHING, Assistant, Json, Message, Reply, Usage, User
 from segue.core.turns import Entry, Slot, Turn
 from segue.errors import IllegalEvent, UsageError
 
@@ -355,24 +355,35 @@ def _run_ended(c: Conversation, event: RunEnded) -> Conversation:
         return c  # with its open calls and its queue: nothing is tried before the code is mended
     if c.turn is not None:
         raise IllegalEvent("A run with open calls cannot end: each needs its outcome first.")
-    last = _last_said(c)
-    if event.reason == "input guard" and last is None:
+    if event.reason == "input guard" and not any(isinstance(message, Assistant) for message in _said_since_input(c)):
         c = c._replace(log=c.log.without(c.run.start))
-    elif event.reason == "output guard" and last is not None:
-        c = c._replace(log=c.log.without(last))
+    elif event.reason == "output guard":
+        c = _unsaid(c)
     return _next_input(c) if c.queue else c
 
 
-def _last_said(c: Conversation) -> int | None:
-    """Where in the log the run's last reply stands, if it was the last that happened; `None` if it has none without calls."""
+def _said_since_input(c: Conversation) -> list[Message]:
+    return [message for entry in c.log.since(c.run.start + 1) for message in entry.messages]
+
+
+def _unsaid(c: Conversation) -> Conversation:
+    """The conversation without the run's last reply, if that was no call; late results behind it stay."""
+    for place in range(len(c.log) - 1, c.run.start, -1):
+        messages = c.log[place].messages
+        if messages and isinstance(messages[0], Assistant):
+            return c if messages[0].calls else c._replace(log=c.log.without(place))
+    return c
 
 
 def _allowed(c: Conversation, event: AllowanceGiven) -> Conversation:
     if c.ended is not None and c.ended.reason == "input guard":
         raise IllegalEvent("The input was refused by a guard: there is nothing to go on with.")
     run = c.run._replace(limits=_changed(c.run.limits, event.limits), spent=Spent())
-    c = c._replace(run=run, ended=None, answer=None, status=Status.MODEL)
-    return c if c.turn is None else _settled(c, c.turn)
+    unanswered = c.ended is not None and c.ended.reason in ("cut", "refusal")
+    c = c._replace(run=run, ended=None, status=Status.MODEL)
+    if c.turn is not None:
+        return _settled(c, c.turn)
+    return _unsaid(c) if unanswered else c  # asked anew: a model that finds its own words last would go on from them
 
 
 def _noted(c: Conversation, note: User) -> Conversation:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from segue.core.messages import NOTHING, Json, Usage
 from segue.errors import UsageError
 
-
 _LEAST = {"turns": 1, "handoffs": 0, "repeats": 1, "tool_timeout": 0, "idle_timeout": 0, "run_timeout": 0, "tokens": 0, "cost": 0}
 
 

@@ -21,7 +21,7 @@ class _Nothing(dict[str, Json]):
     def _refuse(self, *args: Any, **values: Any) -> NoReturn:
         raise TypeError("this dictionary is shared and stays empty")
 
-    __setitem__ = setdefault = update = __ior__ = _refuse  # type: ignore[assignment]
+    __setitem__ = setdefault = update = __ior__ = _refuse
 
 
 NOTHING: Mapping[str, Json] = _Nothing()

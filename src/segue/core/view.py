@@ -1,12 +1,12 @@
 """The messages that one agent is shown, derived from the log.
 Only this file builds views. A view is a history that the strictest provider accepts (law L6); `check` says so or says why not."""
 
-import json
 from collections.abc import Sequence
 
 from segue.core.conversation import Conversation
+from segue.core.floor import Frame
 from segue.core.messages import Assistant, Message, System, ToolAnswer, User
-from segue.core.turns import Entry, Frame
+from segue.core.turns import LEGAL_NAME, Entry, is_object
 
 
 def view(conversation: Conversation) -> list[Message]:
@@ -14,7 +14,7 @@ def view(conversation: Conversation) -> list[Message]:
     frame = conversation.stack[-1]
     messages: list[Message] = list(frame.brief)
     if frame.anchor is not None:
-        messages.extend(_shown(conversation.log.since(frame.anchor)[0], frame, frame.anchor))
+        messages.extend(_shown(conversation.log[frame.anchor], frame, frame.anchor))
     at = frame.start
     for start, stop in (*frame.skips, (len(conversation.log), 0)):
         for entry in conversation.log.upto(start).since(at):
@@ -39,15 +39,15 @@ def check(messages: Sequence[Message]) -> str | None:
     """Say what a strict provider would refuse in a history, or `None`.
 
     The rules: at most one system message, first; then a user's message first; each call answered exactly once, in call
-    order, before anything else is said; ids unique; call arguments are JSON objects; nobody says nothing.
+    order, before anything else is said; ids unique; legal tool names; call arguments are JSON objects; nobody says
+    nothing; the last word is not the assistant's.
     """
     said = messages[1:] if messages and isinstance(messages[0], System) else messages
     if not said:
         return "there is no message"
     ids: set[str] = set()
     owed: list[tuple[str, str]] = []
-    first = said[0]
-    if not isinstance(first, User):
+    if not isinstance(said[0], User):
         return "the first message is not the user's"
     for place, message in enumerate(said):
         if isinstance(message, ToolAnswer):
@@ -68,7 +68,9 @@ def check(messages: Sequence[Message]) -> str | None:
         if fault:
             return f"message {place}: {fault}"
         owed = [(call.id, call.name) for call in message.calls]
-    return f"the call {owed[0][0]} ({owed[0][1]}) is not answered" if owed else None
+    if owed:
+        return f"the call {owed[0][0]} ({owed[0][1]}) is not answered"
+    return "the last message is the assistant's own" if isinstance(said[-1], Assistant) else None
 
 
 def _fault(message: Assistant, ids: set[str]) -> str | None:
@@ -78,12 +80,8 @@ def _fault(message: Assistant, ids: set[str]) -> str | None:
         if not call.id or call.id in ids:
             return f"the call id {call.id!r} is empty or used before"
         ids.add(call.id)
-        if not call.name:
-            return "a call has no name"
-        try:
-            whole = isinstance(json.loads(call.arguments), dict)
-        except (ValueError, RecursionError):
-            whole = False
-        if not whole:
+        if not LEGAL_NAME.fullmatch(call.name):
+            return f"the tool name {call.name!r} is not legal"
+        if not is_object(call.arguments):
             return f"the arguments of the call {call.id} are not a JSON object"
     return None

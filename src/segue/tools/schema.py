@@ -45,6 +45,7 @@ def parameters(function: Callable[..., Any], *, context_type: type, strict: bool
     name = name or name_of(function)
     signature = read(function, context_type, name)
     fields = [_Field(taken) for taken in signature.taken]
+    _check_keys(name, fields)
     adapter, schema = _build(name, fields, signature)
     schema = _finished(schema, fields, describe(function)[1])
     wrong = misfit(schema)
@@ -247,6 +248,18 @@ def _typed_dict(kind: Any, known: dict[Any, Any]) -> Any:
         twin.__required_keys__, twin.__optional_keys__ = kind.__required_keys__, kind.__optional_keys__
         twin.__doc__, twin.__module__ = kind.__doc__, kind.__module__
     return known[kind]
+
+
+def _check_keys(name: str, fields: list[_Field]) -> None:
+    seen: dict[str, str] = {}
+    for field in fields:
+        if field.key in seen:
+            raise UsageError(
+                f"{name}: parameters {seen[field.key]!r} and {field.name!r} would both be given as {field.key!r}. Rename one.",
+                function=name,
+                parameter=field.name,
+            )
+        seen[field.key] = field.name
 
 
 def _build(name: str, fields: list[_Field], signature: Signature) -> tuple[TypeAdapter[Any], dict[str, Any]]:
