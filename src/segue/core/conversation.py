@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from segue.core import turns
 from segue.core.earlier import adopt
@@ -214,20 +214,17 @@ def apply(conversation: Conversation, event: Event) -> Conversation:
     """Say what a conversation is after an event. Raises `IllegalEvent` for what cannot have happened now."""
     if type(event) not in ACCEPTS[conversation.status]:
         raise IllegalEvent(f"{type(event).__name__} cannot happen while the conversation is {conversation.status.value}.")
-    return _apply(conversation._replace(seq=conversation.seq + 1), event)
-
-
-def _apply(c: Conversation, event: Event) -> Conversation:
+    c, seq = conversation, conversation.seq + 1
     match event:
         case ToolStarted() | ToolReturned() | ToolFailed() | ToolUnknown() | ToolSettled() | ApprovalAsked() | ApprovalDecided():
             assert c.turn is not None
-            return _settled(c, turns.update(c.turn, event, c.drive))
+            return _settled(c, turns.update(c.turn, event, c.drive), seq)
         case ModelReplied():
             return _replied(c, event)
         case InstructionsRendered():
-            return c._replace(instructions={**c.instructions, event.agent: event.text})
+            return c._replace(seq=seq, instructions={**c.instructions, event.agent: event.text})
         case DriveStarted():
-            return c._replace(drive=c.drive + 1)
+            return c._replace(seq=seq, drive=c.drive + 1)
         case InputGiven():
             return _input(c, event)
         case RunEnded():
@@ -246,6 +243,7 @@ def _started(c: Conversation, event: Started) -> Conversation:
     messages, ids = adopt(event.messages)
     return c._replace(
         id=event.conversation,
+        seq=c.seq + 1,
         status=Status.IDLE,
         entry=event.agent,
         stack=(Frame(event.agent),),
@@ -261,12 +259,12 @@ def _input(c: Conversation, event: InputGiven) -> Conversation:
     if not event.messages or not all(message.content for message in event.messages):
         raise IllegalEvent("An input says something.")
     _changed(DEFAULTS, event.limits)  # refused now, not when its turn comes
-    c = c._replace(queue=(*c.queue, event))
+    c = c._replace(seq=c.seq + 1, queue=(*c.queue, event))
     if c.status is Status.IDLE or c.status is Status.ENDED:
         return _next_input(c)
     if event.busy == "queue":
         return c
-    return _next_input(c) if c.turn is None else _settled(c, c.turn)
+    return _next_input(c) if c.turn is None else _settled(c, c.turn, c.seq)
 
 
 def _begin(c: Conversation, event: InputGiven) -> Conversation:
@@ -275,6 +273,7 @@ def _begin(c: Conversation, event: InputGiven) -> Conversation:
         run=Run(event.run, _changed(DEFAULTS, event.limits), Spent(), len(c.log)),
         log=c.log.append(Entry(event.messages)),
         context={**c.context, **event.context} if event.context else c.context,
+        queue=c.queue[1:],
         ended=None,
         answer=None,
     )
@@ -289,12 +288,12 @@ def _changed(limits: Limits, changes: Mapping[str, Json]) -> Limits:
 
 def _next_input(c: Conversation) -> Conversation:
     """Begin the run that was queued first; one that is interrupted already gives way to the next at once."""
-    c = _begin(c._replace(queue=c.queue[1:]), c.queue[0])
+    c = _begin(c, c.queue[0])
     return _next_input(c) if _interrupted(c) else c
 
 
 def _interrupted(c: Conversation) -> bool:
-    return any(event.busy == "interrupt" for event in c.queue)
+    return bool(c.queue) and any(event.busy == "interrupt" for event in c.queue)
 
 
 def _replied(c: Conversation, event: ModelReplied) -> Conversation:
@@ -302,42 +301,46 @@ def _replied(c: Conversation, event: ModelReplied) -> Conversation:
         raise IllegalEvent(f"{event.agent} replied while {c.active} had the floor.")
     if _end_due(c) is not None:
         raise IllegalEvent("A reply came when the run was to be ended.")
-    reply, run = event.reply, c.run
-    spent = run.spent._replace(
-        turns=run.spent.turns + 1, usage=run.spent.usage.plus(reply.usage), cost=run.spent.cost + event.cost
-    )
-    c = c._replace(
-        turns=c.turns + 1,
-        run=run._replace(spent=spent, usage=run.usage.plus(reply.usage)),
-        usage=c.usage.plus(reply.usage),
-    )
+    reply = event.reply
     whole = reply.finish not in turns.CUT and not reply.refusal
     if reply.calls and whole:
-        turn, ids = turns.open_turn(c.turns, event.agent, reply, c.ids)
-        return c._replace(status=Status.TOOLS, turn=turn, ids=ids, answer=None)
+        turn, ids = turns.open_turn(c.turns + 1, event.agent, reply, c.ids)
+        return c._replace(**_counts(c, event), status=Status.TOOLS, turn=turn, ids=ids)
     messages = turns.said(event.agent, reply)
     if event.refused is not None:
-        spent = spent._replace(output_refusals=spent.output_refusals + 1)
         entry = Entry((*messages, User(event.refused)), only=event.agent)
-        return c._replace(log=c.log.append(entry), answer=None, run=c.run._replace(spent=spent))
-    c = c._replace(log=c.log.append(Entry(messages)), answer=reply)
-    if not whole:
-        return c
-    return _next_input(c) if c.queue else c._replace(status=Status.IDLE)
+        return c._replace(**_counts(c, event, refused=1), log=c.log.append(entry))
+    status = Status.IDLE if whole else Status.MODEL
+    c = c._replace(**_counts(c, event), status=status, log=c.log.append(Entry(messages)), answer=reply)
+    return _next_input(c) if whole and c.queue else c
 
 
-def _settled(c: Conversation, turn: Turn) -> Conversation:
+def _counts(c: Conversation, event: ModelReplied, refused: int = 0) -> dict[str, Any]:
+    """What a reply adds to the accounts, as changes of the conversation."""
+    run, spent, usage = c.run, c.run.spent, event.reply.usage
+    spent = spent._replace(
+        turns=spent.turns + 1,
+        output_refusals=spent.output_refusals + refused,
+        usage=spent.usage.plus(usage),
+        cost=spent.cost + event.cost,
+    )
+    run = Run(run.id, run.limits, spent, run.start, run.usage.plus(usage))
+    return {"seq": c.seq + 1, "turns": c.turns + 1, "run": run, "usage": c.usage.plus(usage)}
+
+
+def _settled(c: Conversation, turn: Turn, seq: int) -> Conversation:
     """The conversation after something happened to a call of the open turn."""
     interrupted = _interrupted(c)
     if turn.open and interrupted:
         turn = turns.supersede(turn)
     if turn.open:
-        return c._replace(turn=turn, status=Status.HUMAN if turn.waiting == turn.open else Status.TOOLS)
+        return c._replace(seq=seq, turn=turn, status=Status.HUMAN if turn.waiting == turn.open else Status.TOOLS)
     closed = turns.close(turn, c.run.spent, c.run.limits, c.stack, len(c.log), c.run.start)
     log = c.log.append(closed.entry)
     for note in c.notes:
         log = log.append(Entry((note,)))
     c = c._replace(
+        seq=seq,
         turn=None,
         notes=(),
         log=log,
@@ -350,7 +353,7 @@ def _settled(c: Conversation, turn: Turn) -> Conversation:
 
 
 def _run_ended(c: Conversation, event: RunEnded) -> Conversation:
-    c = c._replace(status=Status.ENDED, ended=event, answer=None)
+    c = c._replace(seq=c.seq + 1, status=Status.ENDED, ended=event, answer=None)
     if event.kind == "parked":
         return c  # with its open calls and its queue: nothing is tried before the code is mended
     if c.turn is not None:
@@ -380,13 +383,13 @@ def _allowed(c: Conversation, event: AllowanceGiven) -> Conversation:
         raise IllegalEvent("The input was refused by a guard: there is nothing to go on with.")
     run = c.run._replace(limits=_changed(c.run.limits, event.limits), spent=Spent())
     unanswered = c.ended is not None and c.ended.reason in ("cut", "refusal")
-    c = c._replace(run=run, ended=None, status=Status.MODEL)
+    c = c._replace(seq=c.seq + 1, run=run, ended=None, status=Status.MODEL)
     if c.turn is not None:
-        return _settled(c, c.turn)
+        return _settled(c, c.turn, c.seq)
     return _unsaid(c) if unanswered else c  # asked anew: a model that finds its own words last would go on from them
 
 
 def _noted(c: Conversation, note: User) -> Conversation:
     if c.turn is not None:
-        return c._replace(notes=(*c.notes, note))
-    return c._replace(log=c.log.append(Entry((note,))))
+        return c._replace(seq=c.seq + 1, notes=(*c.notes, note))
+    return c._replace(seq=c.seq + 1, log=c.log.append(Entry((note,))))

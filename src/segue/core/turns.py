@@ -271,18 +271,25 @@ def _entry(turn: Turn, contents: list[Content], winner: int | None) -> Entry:
     """The turn's messages, without generated transfers that lost; `clean` also without those that were refused (R13)."""
     if signed(turn.reply):
         return Entry(_messages(turn, contents, range(len(turn.slots))))
-    kept: list[int] = []
-    clean: list[int] = []
-    for index, slot in enumerate(turn.slots):
-        handoff = _handoff(slot)
-        passed_over = index != winner and handoff is not None and handoff.generated
-        if passed_over and winner is not None:
-            continue
-        kept.append(index)
-        if not passed_over and not (isinstance(slot.outcome, ToolFailed) and slot.outcome.transfer):
-            clean.append(index)
-    messages = _messages(turn, contents, kept)
-    return Entry(messages, _messages(turn, contents, clean) if len(clean) < len(kept) else None)
+    every = range(len(turn.slots))
+    failed = [index for index in every if index != winner and _is_failed_transfer(turn.slots[index].outcome)]
+    if not failed:
+        return Entry(_messages(turn, contents, every))
+    lost = [index for index in failed if winner is not None and isinstance(turn.slots[index].outcome, ToolReturned)]
+    messages = _messages(turn, contents, [index for index in every if index not in lost])
+    clean = _messages(turn, contents, [index for index in every if index not in failed])
+    return Entry(messages, clean if len(lost) < len(failed) else None)
+
+
+def _is_failed_transfer(outcome: Outcome | None) -> bool:
+    """Whether a call that did not win was a generated transfer, refused before it was made or when the turn closed."""
+    match outcome:
+        case ToolReturned(handoff=handoff):
+            return handoff is not None and handoff.generated
+        case ToolFailed(transfer=transfer):
+            return transfer
+        case _:
+            return False
 
 
 def signed(reply: Reply) -> bool:
@@ -300,6 +307,7 @@ def _messages(turn: Turn, contents: list[Content], kept: Sequence[int]) -> tuple
 
 
 def _sent(slot: Slot) -> Call:
+    """The call as views hold it; where it was made with other arguments than it came with, these were broken."""
     return sendable(slot.call, slot.started.arguments if slot.started else "{}")
 
 
@@ -307,7 +315,7 @@ def sendable(call: Call, instead: str = "{}") -> Call:
     """The call as every provider accepts it in a history: a legal name, and arguments that are a JSON object, or else `instead`."""
     if not LEGAL_NAME.fullmatch(call.name):
         call = call._replace(name=re.sub(r"[^a-zA-Z0-9_-]", "_", call.name)[:64] or "invalid_tool")
-    return call if is_object(call.arguments) else call._replace(arguments=instead)
+    return call if call.arguments == instead or is_object(call.arguments) else call._replace(arguments=instead)
 
 
 def is_object(text: str) -> bool:
@@ -320,12 +328,11 @@ def is_object(text: str) -> bool:
 
 
 def _spend(turn: Turn, spent: Spent, contents: list[Content], handoff: Handoff | None, limited: bool) -> Spent:
-    calls = tuple(
+    calls = [
         (slot.call.name, slot.started.arguments if slot.started else slot.call.arguments, content)
         for slot, content in zip(turn.slots, contents, strict=True)
-    )
-    worked = any(isinstance(slot.outcome, ToolReturned) and _is_work(slot.outcome.handoff) for slot in turn.slots)
-    trail = () if worked else spent.trail
+    ]
+    trail = () if any(_is_work(slot.outcome) for slot in turn.slots) else spent.trail
     if handoff is not None:
         trail = (*trail, handoff.agent)[-4:]
     return spent._replace(
@@ -337,9 +344,9 @@ def _spend(turn: Turn, spent: Spent, contents: list[Content], handoff: Handoff |
     )
 
 
-def _is_work(handoff: Handoff | None) -> bool:
+def _is_work(outcome: Outcome | None) -> bool:
     """A handoff is none, unless it brings back what a caller had asked for."""
-    return handoff is None or handoff.kind == "return"
+    return isinstance(outcome, ToolReturned) and (outcome.handoff is None or outcome.handoff.kind == "return")
 
 
 def said(agent: str, reply: Reply) -> tuple[Message, ...]:

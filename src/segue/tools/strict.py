@@ -1,7 +1,7 @@
-"""Whether a JSON schema already lies in the subset that providers accept as strict.
-A schema is only judged here, never bent: making an optional parameter required would change what it means."""
+"""JSON schemas as plain values: cleaned of noise, and judged whether they lie in the subset that providers hold strictly.
+A schema is never bent to fit: making an optional parameter required would change what it means."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 # The narrowest of the published limits (Azure's), so that a schema that fits here fits everywhere.
@@ -21,6 +21,31 @@ _KEYWORDS: dict[str, set[str]] = {
 }
 _EVERYWHERE = {"type", "description", "enum", "const"}
 _FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+
+
+def clean_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Take pydantic's titles out of a JSON schema, in place: they repeat names, and each model call pays for them."""
+    for inner in _schemas(schema):
+        inner.pop("title", None)
+    return schema
+
+
+def _schemas(schema: Any) -> Iterator[dict[str, Any]]:
+    """Give a schema and all schemas in it; a property named "title" is none of its keywords."""
+    if not isinstance(schema, dict):
+        return
+    yield schema
+    for key, value in schema.items():
+        if key in ("properties", "patternProperties", "$defs"):
+            inner = list(value.values())
+        elif key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+            inner = value
+        elif key in ("items", "additionalProperties", "propertyNames", "contains", "not"):
+            inner = [value]
+        else:
+            continue
+        for one in inner:
+            yield from _schemas(one)
 
 
 class Misfit(NamedTuple):

@@ -55,7 +55,7 @@ def error_from(status: int, body: bytes, headers: Mapping[str, str], *, provider
 def error_of(said: Json, *, provider: str = "", status: int | None = None, retry_after: float | None = None) -> ProviderError:
     """The error that an error object means: in an answer's body, in a reply that calls itself good, or in a stream."""
     codes, words = _codes_and_words(said)
-    if status is None or status < 400:
+    if status is None or status < 300:
         status = next((int(code) for code in codes if code.isdigit() and 400 <= int(code) <= 599), None)
     kind, retryable, meaning, mend = _meaning(status, codes, words)
     shown = ", ".join(([f"HTTP {status}"] if status else []) + [code for code in codes if code != str(status)])

@@ -22,7 +22,10 @@ def decode_request(body: bytes | Mapping[str, Any]) -> ServedRequest:
     model = fields.text("model", needed=True)
     messages = from_chat(fields.objects("messages", needed=True))
     tools = tuple(tool_spec(place, tool.get("function")) for place, tool in enumerate(fields.objects("tools")))
-    form = fields.object("response_format")
+    form = fields.left.get("response_format")
+    output = None
+    if isinstance(form, dict) and form.get("type") == "json_schema":
+        output = output_spec(fields.object("response_format").get("json_schema"))
     stream = bool(fields.flag("stream"))
     options = fields.object("stream_options")
     settings = ModelSettings(
@@ -36,7 +39,6 @@ def decode_request(body: bytes | Mapping[str, Any]) -> ServedRequest:
         reasoning_effort=fields.text("reasoning_effort"),
         extra=fields.left,
     )
-    output = output_spec(form.get("json_schema")) if form.get("type") == "json_schema" else None
     return ServedRequest(model or "", messages, tools, settings, output, stream, options.get("include_usage") is True)
 
 

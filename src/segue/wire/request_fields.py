@@ -97,7 +97,7 @@ class Fields:
             if not isinstance(value, str):
                 raise UsageError("tool_choice must name a function.")
         if value is None or isinstance(value, str):
-            return value
+            return "required" if value == "any" else value  # as Mistral says it
         raise UsageError("tool_choice must be a string or an object.")
 
 

@@ -1,0 +1,180 @@
+"""A conversation as a story: what its events mean to somebody who looks on, beat by beat.
+The machine itself is asked who has the floor and which call is meant; nothing is guessed from the order of events. What is
+shown live and what is told afterwards come from here. Nothing here formats or prints."""
+
+from typing import Literal, NamedTuple
+
+from segue.core.conversation import Conversation, apply
+from segue.core.events import (
+    ApprovalAsked,
+    ApprovalDecided,
+    Event,
+    FailureKind,
+    InputGiven,
+    ModelReplied,
+    RunEnded,
+    ToolFailed,
+    ToolLate,
+    ToolReturned,
+    ToolSettled,
+    ToolStarted,
+    ToolUnknown,
+)
+from segue.core.floor import Frame
+from segue.core.messages import Call, Content, Reply, User
+
+Row = tuple[int, float, Event]
+"""A stored event: its place, its time in seconds since the epoch, and the event."""
+
+
+class Asked(NamedTuple):
+    """The user said something."""
+
+    run: str
+    text: str
+    by: str = ""
+
+
+class Replied(NamedTuple):
+    """An agent's model replied: with text, calls, or both. `refused` is what it was told if the reply did not fit."""
+
+    agent: str
+    reply: Reply
+    attempt: int = 1
+    seconds: float = 0.0
+    cost: float = 0.0
+    refused: str | None = None
+
+
+class Called(NamedTuple):
+    """A tool was called, or would have been."""
+
+    agent: str
+    place: str
+    name: str
+    arguments: str
+
+
+class Answered(NamedTuple):
+    """What came of a call. `how` is "returned", the kind of a failure, "unknown", "settled" or "late"."""
+
+    agent: str
+    place: str
+    name: str
+    how: Literal["returned", "unknown", "settled", "late"] | FailureKind
+    text: str
+    seconds: float = 0.0
+
+
+class HandedOver(NamedTuple):
+    """Another agent has the floor."""
+
+    source: str
+    target: str
+    kind: Literal["transfer", "call", "return"] = "transfer"
+
+
+class Waits(NamedTuple):
+    """A call waits for a person's decision."""
+
+    agent: str
+    place: str
+    name: str
+    arguments: str
+
+
+class Decided(NamedTuple):
+    """A person decided."""
+
+    decision: str
+    by: str = ""
+    reason: str = ""
+
+
+class Ended(NamedTuple):
+    """The run ended without an answer."""
+
+    kind: str
+    reason: str
+    words: str
+
+
+Beat = Asked | Replied | Called | Answered | HandedOver | Waits | Decided | Ended
+
+
+class Story:
+    """Follows a conversation, event by event."""
+
+    def __init__(self, conversation: Conversation | None = None) -> None:
+        self.conversation = conversation or Conversation()
+        """The conversation as far as it has been followed."""
+        self._calls: dict[str, Call] = {}
+        self._begun: set[str] = set()
+
+    def follow(self, event: Event) -> list[Beat]:
+        """What an event means; an empty list for those that only the machine needs."""
+        before = self.conversation
+        self.conversation = after = apply(before, event)
+        if isinstance(event, ModelReplied):
+            self._calls = {slot.place: slot.call for slot in after.turn.slots} if after.turn else {}
+            self._begun.clear()
+        beats = self._beats(before, event)
+        if before.stack and before.active != after.active:
+            beats.append(HandedOver(before.active, after.active, _kind(before.stack, after.stack)))
+        return beats
+
+    def _beats(self, before: Conversation, event: Event) -> list[Beat]:
+        active = before.active
+        match event:
+            case InputGiven(run, messages, by=by):
+                return [Asked(run, _said(messages), by or "")]
+            case ModelReplied(agent, reply, attempt, seconds, cost, refused):
+                return [Replied(agent, reply, attempt, seconds, cost, refused)]
+            case ToolStarted(place, name, arguments):
+                return self._call(active, place, name, arguments)
+            case ToolReturned(place, content, seconds=seconds):
+                return self._outcome(active, place, "returned", text_of(content), seconds)
+            case ToolFailed(place, kind, words, seconds=seconds):
+                return self._outcome(active, place, kind, words, seconds)
+            case ToolUnknown(place, words):
+                return self._outcome(active, place, "unknown", words, 0.0)
+            case ToolSettled(place, content):
+                return self._outcome(active, place, "settled", content, 0.0)
+            case ToolLate(place, name, content):
+                return [Answered(active, place, name, "late", content)]
+            case ApprovalAsked(_, place, agent, name, arguments):
+                return [Waits(agent, place, name, arguments)]
+            case ApprovalDecided(_, _, decision, by, reason):
+                return [Decided(decision, by, reason)]
+            case RunEnded(kind, reason, words):
+                return [Ended(kind, reason, words)]
+            case _:
+                return []
+
+    def _call(self, agent: str, place: str, name: str, arguments: str) -> list[Beat]:
+        if place in self._begun:
+            return []
+        self._begun.add(place)
+        return [Called(agent, place, name, arguments)]
+
+    def _outcome(self, agent: str, place: str, how: Literal["returned", "unknown", "settled"] | FailureKind, text: str, seconds: float) -> list[Beat]:
+        call = self._calls.get(place, Call("", "?", ""))
+        # What was never started (a generated handoff, refused arguments) is told as a call all the same.
+        return [*self._call(agent, place, call.name, call.arguments), Answered(agent, place, call.name, how, text, seconds)]
+
+
+def _kind(before: tuple[Frame, ...], after: tuple[Frame, ...]) -> Literal["transfer", "call", "return"]:
+    if len(after) > len(before):
+        return "call"
+    return "return" if len(after) < len(before) else "transfer"
+
+
+def _said(messages: tuple[User, ...]) -> str:
+    return "\n".join(text_of(message.content) for message in messages)
+
+
+def text_of(content: Content) -> str:
+    """Content as text; a part that is none is named."""
+    if isinstance(content, str):
+        return content
+    return " ".join(str(part.get("text", "")) if part.get("type") == "text" else f"[{part.get('type', 'part')}]" for part in content)
