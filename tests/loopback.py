@@ -85,6 +85,12 @@ class Loopback:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
+    async def until(self, *, requests: int = 0, left: int = 0) -> None:
+        """Wait until so many requests have come and so many clients have gone; at most 5 seconds."""
+        async with asyncio.timeout(5):
+            while len(self.requests) < requests or self.left < left:
+                await asyncio.sleep(0.001)
+
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._connection(reader, writer))
         self._tasks.add(task)
@@ -235,5 +241,5 @@ def completion(text: str | None = None, *calls: dict[str, Any], finish: str | No
     if calls:
         said["tool_calls"] = list(calls)
     reason = finish or ("tool_calls" if calls else "stop")
-    usage = {"prompt_tokens": 3, "completion_tokens": 2}
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     return {"object": "chat.completion", "model": "m", "choices": [{"index": 0, "message": said, "finish_reason": reason}], "usage": usage}

@@ -61,7 +61,7 @@ class Agent:
         if isinstance(made, Tool | AgentTool):
             return made
         if isinstance(made, Agent):
-            raise UsageError(f"{self.name}: {made.name} is an agent, not a tool; put it into handoffs=[...], or give {made.name}.as_tool().")
+            raise UsageError(f"{self.name}: {made.name} is an agent, not a tool; put it into handoffs=[...], or give its as_tool().")
         return make_tool(made)
 
     def __repr__(self) -> str:

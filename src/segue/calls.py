@@ -2,13 +2,14 @@
 What a tool does after it was given up is still heard, and told as a late result."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from segue.agent import AgentTool
-from segue.perform import Progress, Ready, World
-from segue.pool import POOL, Done, Inbox
+from segue.pool import POOL, Done, Inbox, Job
 from segue.tools.tool import Tool
+from segue.world import Progress, Ready, World
 
 GRACE = 5.0
 """Seconds that an async tool has to end after it was cancelled."""
@@ -18,8 +19,12 @@ class TimedOut(Exception):
     """Stands in the place of a call's result when its time is over."""
 
 
+class NotBegun(Exception):
+    """Stands in the place of a call's result when it was given up before a thread was free for it."""
+
+
 class Ended(NamedTuple):
-    """A call that has ended, or was given up: then `error` is `TimedOut` or `asyncio.CancelledError`."""
+    """A call that has ended, or was given up: then `error` is `TimedOut`, `NotBegun` or `asyncio.CancelledError`."""
 
     call: Ready
     value: Any
@@ -39,6 +44,7 @@ class Calls:
         self._inbox = Inbox()
         self._given_up: dict[str, Ready] = {}
         self._tasks: dict[str, asyncio.Future[Any]] = {}
+        self._jobs: dict[str, Job] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._began: dict[str, float] = {}
         world.progress = self._inbox.put_from_thread if world.stream else None
@@ -48,41 +54,54 @@ class Calls:
         for call in calls:
             self.under_way[call.slot.place] = call
         for call in calls:
-            self._begin(call)
+            if self._world.trace is None:
+                self._begin(call)
+            else:
+                with self._world.trace.inside(call.slot.place):
+                    self._begin(call)
 
     def _begin(self, call: Ready) -> None:
         place, offer = call.slot.place, call.offer
         self._began[place] = self._loop.time()
         if isinstance(offer, AgentTool):
             assert self._world.ask_agent is not None
-            self._spawn(place, self._world.ask_agent(offer.agent, call.args[0], f"{self._conversation}/{place}"))
-            return
-        if offer.is_async:
-            self._spawn(place, _call_async(offer, call))
+            ask = self._world.ask_agent
+            self._spawn(place, lambda: ask(offer.agent, call.args[0], f"{self._conversation}/{place}"))
+        elif offer.is_async:
+            self._spawn(place, lambda: _call_async(offer, call))
         elif offer.thread:
-            POOL.submit(self._inbox, place, _call_sync, (offer, call), {})
+            self._jobs[place] = POOL.submit(self._inbox, place, _call_sync, offer, call)
         else:
             self._inline(place, offer, call)
         if call.timeout is not None:
             self._timers[place] = self._loop.call_later(call.timeout, self._timed_out, place)
 
-    def _spawn(self, place: str, work: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, place: str, work: Callable[[], Awaitable[Any]]) -> None:
+        task = self._loop.create_task(_done(place, work))
         self._tasks[place] = task
-        task.add_done_callback(lambda done: self._inbox.put(_done(place, done)))
+        cancelled = Done(place, None, asyncio.CancelledError())
+        task.add_done_callback(lambda ended: self._inbox.put(cancelled if ended.cancelled() else ended.result()))
 
     def _inline(self, place: str, offer: Tool, call: Ready) -> None:
         try:
             self._inbox.put(Done(place, _call_sync(offer, call), None))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises is its outcome (R6)
+        except (Exception, SystemExit) as error:
             self._inbox.put(Done(place, None, error))
 
     def _timed_out(self, place: str) -> None:
         call = self.under_way[place]
+        if self._dropped(place):
+            self._inbox.put(Done(place, None, NotBegun(f"no thread was free for it within {call.timeout:g} s")))
+            return
         self._inbox.put(Done(place, None, TimedOut(f"it gave no result within {call.timeout:g} s")))
         task = self._tasks.get(place)
         if task is not None:
             task.cancel()
+
+    def _dropped(self, place: str) -> bool:
+        """Take a call out of the queue for threads; `False` if it was begun."""
+        job = self._jobs.get(place)
+        return job is not None and job.claim()
 
     async def take(self) -> tuple[list[Ended], list[Progress]]:
         """What has ended since the last time, and what was said of progress; waits for the first of either."""
@@ -97,18 +116,24 @@ class Calls:
         return ended, progress
 
     def _ended(self, done: Done) -> Ended | None:
-        call = self.under_way.pop(done.tag, None)
-        if call is None:
+        place = done.tag
+        if place not in self.under_way:
             self._heard(done)
             return None
-        timer = self._timers.pop(done.tag, None)
+        if inspect.isawaitable(done.value):  # a sync tool made it; it is awaited like any other, within the same time
+            value = done.value
+            self._spawn(place, lambda: value)
+            return None
+        call = self.under_way.pop(place)
+        timer = self._timers.pop(place, None)
         if timer is not None:
             timer.cancel()
         if isinstance(done.error, TimedOut):
-            self._given_up[done.tag] = call
+            self._given_up[place] = call
         else:
-            self._tasks.pop(done.tag, None)
-        return Ended(call, done.value, done.error, self._loop.time() - self._began.pop(done.tag))
+            self._tasks.pop(place, None)
+            self._jobs.pop(place, None)
+        return Ended(call, done.value, done.error, self._loop.time() - self._began.pop(place))
 
     def _heard(self, done: Done | Progress) -> None:
         """A call that was given up has ended after all; one that obeyed its cancellation has nothing to tell."""
@@ -116,6 +141,8 @@ class Calls:
             return
         call = self._given_up.pop(done.tag, None)
         self._tasks.pop(done.tag, None)
+        if inspect.iscoroutine(done.value):
+            done.value.close()  # nobody is there to await it
         if call is not None and not isinstance(done.error, asyncio.CancelledError):
             self._late(call, done)
 
@@ -130,11 +157,17 @@ class Calls:
         ended: list[Ended] = []
         self._inbox.close(lambda done: ended.append(found) if isinstance(done, Done) and (found := self._ended(done)) else None)
         for place, call in list(self.under_way.items()):
-            self._given_up[place] = call
+            error: BaseException = asyncio.CancelledError()
+            if self._dropped(place):
+                error = NotBegun("the run was ended before a thread was free for it")
+            else:
+                self._given_up[place] = call
+                if begun := self._tasks.get(place):
+                    begun.cancel()  # one that was begun while the others were waited for
             timer = self._timers.pop(place, None)
             if timer is not None:
                 timer.cancel()
-            ended.append(Ended(call, None, asyncio.CancelledError(), self._loop.time() - self._began.pop(place)))
+            ended.append(Ended(call, None, error, self._loop.time() - self._began.pop(place)))
         self.under_way.clear()
         self.close()
         return ended
@@ -144,11 +177,11 @@ class Calls:
         self._inbox.close(self._heard)
 
 
-def _done(place: str, task: "asyncio.Future[Any]") -> Done:
-    if task.cancelled():
-        return Done(place, None, asyncio.CancelledError())
-    error = task.exception()
-    return Done(place, None if error else task.result(), error)
+async def _done(place: str, work: Callable[[], Awaitable[Any]]) -> Done:
+    try:
+        return Done(place, await work(), None)
+    except (Exception, SystemExit) as error:
+        return Done(place, None, error)
 
 
 def _call_sync(offer: Tool, call: Ready) -> Any:

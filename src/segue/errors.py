@@ -3,7 +3,8 @@
 SegueError
 ├── UsageError            you called it wrongly: mend the code
 │   ├── KeyReused         the same key with another input
-│   └── NoOutput          the run has no output to give
+│   ├── NoOutput          the run has no output to give
+│   └── RequestDiffers    a replayed request is not the recorded one
 ├── ProviderError         the model's side failed: retry, or look at its status page
 │   ├── ProviderTimeout   nothing came in time
 │   ├── RateLimited       too many requests; `retry_after` seconds
@@ -63,6 +64,13 @@ class NoOutput(UsageError):
     """The run has no output: it is waiting, limited, failed or cancelled."""
 
     status: str = ""
+
+
+class RequestDiffers(UsageError):
+    """A replayed model was asked something else than what was recorded; `diff` says what, `place` counts from 1."""
+
+    place: int = 0
+    diff: str = ""
 
 
 class ProviderError(SegueError):

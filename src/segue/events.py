@@ -20,7 +20,7 @@ from segue.core.events import (
     ToolUnknown,
 )
 from segue.model import CallDelta, Delta, ReasoningDelta, Restarted, TextDelta
-from segue.perform import Progress
+from segue.world import Progress
 
 __all__ = [
     "AllowanceGiven",

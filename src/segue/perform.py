@@ -2,28 +2,21 @@
 What they do becomes an event; nothing is decided here that the core could decide."""
 
 import hashlib
-import inspect
-import logging
-import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from segue import spans
-from segue.agent import Agent, AgentTool, Edge, Guard, Result
+from segue.agent import Agent, AgentTool, Edge, Guard
+from segue.calling import called, copied, value_of
 from segue.core.arguments import canonical, parse
 from segue.core.chat import as_chat, from_chat
 from segue.core.conversation import CallTool, Conversation, Recover
 from segue.core.events import (
     ApprovalAsked,
     Event,
-    FailureKind,
     Handoff,
     InstructionsRendered,
     ModelReplied,
-    Outcome,
     RunEnded,
     ToolFailed,
     ToolReturned,
@@ -31,85 +24,16 @@ from segue.core.events import (
     ToolUnknown,
 )
 from segue.core.limits import cost_of, handoff_refusal
-from segue.core.messages import Json, Message, Reply, System, User
+from segue.core.messages import Assistant, Json, Message, Reply, System, User
 from segue.core.turns import CUT, Slot
 from segue.core.view import check, view
 from segue.errors import ArgumentsRefused, BadReply, GuardTripped, ProviderError, SegueError, UsageError
-from segue.model import Delta, Model, ModelRequest, OutputSpec, Restarted, TextDelta
-from segue.models.resolve import model_from
-from segue.team import Member, Return, Team, Transfer
-from segue.tools.results import Unreadable, content_of
+from segue.model import Delta, ModelRequest, OutputSpec, ReasoningDelta, Restarted, TextDelta
+from segue.outcomes import handoff_to, unknown_words
+from segue.spans import SILENT
+from segue.team import Member, Return, Transfer
 from segue.tools.tool import Context, Tool
-
-log = logging.getLogger("segue")
-
-
-class Progress(NamedTuple):
-    """What a tool said of its progress; it passes by, like a delta."""
-
-    place: str
-    text: str
-
-
-@dataclass(slots=True)
-class World:
-    """What steps are performed with: code, live objects, and who listens. Never journalled."""
-
-    team: Team
-    model: Model | None = None
-    """Replaces every agent's own model."""
-    deps: Any = None
-    stream: bool = False
-    open_team: bool = True
-    """Whether an agent that a tool returns may join the team."""
-    progress: Callable[[Progress], None] | None = None
-    ask_agent: Callable[[Agent, str, str], Awaitable[str]] | None = None
-    """Drives an agent that is used as a tool: (agent, input, conversation id) to its output."""
-    cache: dict[Any, Any] = field(default_factory=dict)
-    error: Exception | None = None
-    """The exception behind a failed model call."""
-
-    def model_of(self, agent: Agent) -> Model:
-        """The model that replies for an agent (T2)."""
-        if self.model is not None:
-            return self.model
-        named = agent.model or os.environ.get("SEGUE_MODEL")
-        if not named:
-            raise UsageError(
-                f'{agent.name} has no model. Give it one, Agent(..., model="openai:gpt-5-mini"); '
-                'or give one for all, run(..., model="openai:gpt-5-mini"); or set SEGUE_MODEL in the environment.'
-            )
-        return model_from(named)
-
-    def context(self, c: Conversation, slot: Slot | None = None, key: str = "") -> Context[Any]:
-        """What a function of the user's may know."""
-        if slot is None:
-            return Context(c.context, deps=self.deps, agent=c.active, conversation=c.id)
-        tell, place = self.progress, slot.place
-        return Context(
-            c.context,
-            deps=self.deps,
-            agent=c.active,
-            conversation=c.id,
-            place=place,
-            call_id=slot.call.id,
-            key=key,
-            progress=(lambda text: tell(Progress(place, text))) if tell else None,
-        )
-
-
-class Ready(NamedTuple):
-    """A call that may be made: its start is an event to be appended first."""
-
-    slot: Slot
-    offer: Tool | AgentTool
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    context: Context[Any]
-    variables: dict[str, Json] | None
-    timeout: float | None
-    start: ToolStarted
-
+from segue.world import Ready, World
 
 # ---- the model -------------------------------------------------------------
 
@@ -120,23 +44,24 @@ async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted
     agent = member.agent
     text = await _instructions(agent, world, c)
     events: list[Event] = [] if c.instructions.get(agent.name) == text else [InstructionsRendered(agent.name, text)]
-    if member.guards["input"] and c.run.spent.turns == 0:
+    if member.guards["input"] and not _has_spoken(agent, c):
         refusal = await _guarded(member.guards["input"], world.context(c), _input_text(c))
         if refusal:
             yield [*events, _guard_end("input guard", *refusal)]
             return
     model = world.model_of(agent)
     request = await _request(world, c, member, text)
-    held: list[TextDelta] = []
+    held: list[Delta] = []
     attempt = 1
     reply: Reply | None = None
     started = time.perf_counter()
-    with spans.chat(model.name, request) as span:
+    with world.trace.chat(model, request) if world.trace is not None else SILENT as span:
+        said = span.through(model.reply(request))
         try:
-            async for item in model.reply(request):
+            async for item in said:
                 if isinstance(item, Reply):
                     reply = item
-                elif isinstance(item, TextDelta) and member.guards["output"]:
+                elif member.guards["output"] and isinstance(item, TextDelta | ReasoningDelta):
                     held.append(item)
                 else:
                     if isinstance(item, Restarted):
@@ -146,15 +71,18 @@ async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted
             if reply is None:
                 raise BadReply(f"{model.name} ended without a reply.", provider=model.name)
         except ProviderError as error:
-            spans.failed(span, error)
+            span.failed(error)
             world.error = error
             yield [*events, failed("provider", error)]
             return
-        spans.replied(span, reply)
+        finally:
+            if isinstance(said, AsyncGenerator):
+                await said.aclose()  # whoever leaves early does not leave a connection to the garbage collector
+        span.replied(reply)
     refused, ends = await _judge(world, c, member, reply)
-    if ends is None:
-        for item in held:
-            yield item
+    if refused is None and (reply.calls or not _cut(reply)):
+        for delta in held:
+            yield delta
     seconds = time.perf_counter() - started
     cost = cost_of(reply.usage, reply.model or model.name, c.run.limits) if c.run.limits.prices else 0.0
     replied = ModelReplied(agent.name, reply, attempt, seconds, cost, refused)
@@ -176,7 +104,7 @@ async def _instructions(agent: Agent, world: World, c: Conversation) -> str:
     if isinstance(instructions, str):
         return instructions
     assert callable(instructions)
-    text = await _called(instructions, world.context(c))
+    text = await called(instructions, world.context(c))
     if not isinstance(text, str):
         raise UsageError(f"The instructions function of {agent.name} returned {type(text).__name__}; it must return text.")
     return text
@@ -211,10 +139,11 @@ async def _view(world: World, c: Conversation, member: Member) -> Sequence[Messa
     if not callable(choose):
         return messages
     shown = [as_chat(message) for message in messages]
-    chosen = await _called(choose, world.context(c), [dict(message) for message in shown])
+    chosen = await called(choose, world.context(c), [dict(message) for message in shown])
     if not isinstance(chosen, list):
         raise UsageError(f"The view function for {frame.agent} returned {type(chosen).__name__}; it must return a list of messages.")
-    kept = [messages[shown.index(message)] if message in shown else from_chat([message])[0] for message in chosen]
+    read = from_chat(chosen)  # as a whole, because an answer is known by the call before it
+    kept = [messages[shown.index(given)] if given in shown else made for given, made in zip(chosen, read, strict=True)]
     fault = check(kept)
     if fault:
         raise UsageError(f"The view function for {frame.agent} made a history that no provider takes: {fault}.")
@@ -222,12 +151,12 @@ async def _view(world: World, c: Conversation, member: Member) -> Sequence[Messa
 
 
 async def _open(edge: Edge, world: World, c: Conversation) -> bool:
-    return edge.when is None or bool(await _called(edge.when, world.context(c)))
+    return edge.when is None or bool(await called(edge.when, world.context(c)))
 
 
 async def _judge(world: World, c: Conversation, member: Member, reply: Reply) -> tuple[str | None, RunEnded | None]:
     """Hold a final reply against the output type and the guards: the words it is given back with, and the run's end."""
-    if reply.calls or reply.finish in CUT or reply.refusal:
+    if reply.calls or _cut(reply):
         return None, None
     answer: Any = reply.text or ""
     if member.agent.typed_output is not None:
@@ -241,19 +170,34 @@ async def _judge(world: World, c: Conversation, member: Member, reply: Reply) ->
     return None, None
 
 
+def _cut(reply: Reply) -> bool:
+    return reply.finish in CUT or bool(reply.refusal)
+
+
 async def _guarded(guards: Sequence[Guard], context: Context[Any], subject: Any) -> tuple[str, str] | None:
     """The name and reason of the first guard that says no."""
     for guard in guards:
-        reason = await _called(guard.function, context, subject)
+        reason = await called(guard.function, context, subject)
         if reason is not None:
             return guard.name, str(reason)
     return None
 
 
+def _has_spoken(agent: Agent, c: Conversation) -> bool:
+    """Whether the agent has said anything since the run's input: then its guards have passed that input."""
+    entries = c.log.since(c.run.start)
+    return any(isinstance(message, Assistant) and message.agent == agent.name for entry in entries for message in entry.messages)
+
+
 def _input_text(c: Conversation) -> str:
     entries = c.log.since(c.run.start)[:1]
-    users = [message for entry in entries for message in entry.messages if isinstance(message, User)]
-    return "\n".join(user.content if isinstance(user.content, str) else str(user.content) for user in users)
+    return "\n".join(_text(message) for entry in entries for message in entry.messages if isinstance(message, User))
+
+
+def _text(message: User) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    return "\n".join(str(part.get("text") or f"[{part.get('type')}]") for part in message.content)
 
 
 # ---- the call of a tool ----------------------------------------------------
@@ -281,11 +225,6 @@ async def prepare(world: World, c: Conversation, step: CallTool | Recover) -> Re
         return ToolFailed(slot.place, "arguments", str(error), transfer=isinstance(offer, Transfer | Return))
 
 
-def unknown_words(name: str, why: str) -> str:
-    """What a model is told of a call whose outcome nobody knows."""
-    return f"Outcome unknown: {why}. It is not known whether {name} took effect. Do not repeat it; say so, or find out by other means."
-
-
 async def _generated(
     world: World, c: Conversation, member: Member, slot: Slot, offer: Transfer | Return, arguments: dict[str, Json]
 ) -> Event:
@@ -305,15 +244,7 @@ async def _generated(
     )
     if refusal:
         return ToolFailed(slot.place, "limit", refusal, transfer=True)
-    return ToolReturned(slot.place, "", _handoff(world, edge.target, edge, brief=brief, generated=True))
-
-
-def _handoff(world: World, target: str, edge: Edge | None, *, brief: Json = None, generated: bool = False) -> Handoff:
-    chosen = edge.view if edge and edge.view is not None else world.team.member(target).agent.view
-    shown = "custom" if callable(chosen) else chosen or "everything"
-    if shown == "brief" and brief is None:
-        shown = "handoff"
-    return Handoff(target, edge.kind if edge else "transfer", shown, brief, generated)
+    return ToolReturned(slot.place, "", handoff_to(world, edge.target, edge, brief=brief, generated=True))
 
 
 async def _ready(
@@ -325,18 +256,19 @@ async def _ready(
         given = arguments.get("input")
         if not isinstance(given, str) or len(arguments) != 1:
             raise ArgumentsRefused("input: a text is needed, and nothing else.", fields=(("input", "a text is needed"),))
+        context = world.context(c, slot, key)
+        if refusal := await _guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments)):
+            return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
         start = ToolStarted(slot.place, offer.name, text, "keyed", key)
-        return Ready(slot, offer, (given,), {}, world.context(c, slot, key), None, None, start)
+        return Ready(slot, offer, (given,), {}, context, None, None, start)
     context = world.context(c, slot, key)
     wants_variables = offer.parameters.context_variables
-    variables = _copy(c.context) if wants_variables else None
+    variables = copied(c.context) if wants_variables else None
     args, kwargs = offer.parameters.bind(arguments, context=context, context_variables=variables)
-    if member.guards["tool"]:
-        refusal = await _guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments))
-        if refusal:
-            return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
+    if refusal := await _guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments)):
+        return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
     if offer.approve is not False and (slot.decision is None or slot.approval is None or slot.approval.arguments != text):
-        needed = offer.approve if isinstance(offer.approve, bool) else await _value(offer.approve(arguments, context))
+        needed = offer.approve if isinstance(offer.approve, bool) else await value_of(offer.approve(arguments, context))
         if needed:
             digest = hashlib.sha256(text.encode()).hexdigest()
             return ApprovalAsked(key[:16], slot.place, member.agent.name, offer.name, text, digest, offer.fingerprint)
@@ -356,113 +288,3 @@ class GuardedCall(NamedTuple):
 def call_key(conversation: str, place: str, arguments: str) -> str:
     """The key of a call: the same over retries and resumes, for no other call (R26)."""
     return hashlib.sha256(f"{conversation}\n{place}\n{arguments}".encode()).hexdigest()[:32]
-
-
-def _copy(value: Any) -> Any:
-    """A JSON value that may be changed without changing the original."""
-    if isinstance(value, Mapping):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
-# ---- what came of it -------------------------------------------------------
-
-
-async def outcome(world: World, c: Conversation, ready: Ready, value: Any, error: BaseException | None, seconds: float) -> Outcome:
-    """What a call came to: what it returned, or raised, as the model will read it."""
-    place = ready.slot.place
-    try:
-        if error is None and inspect.isawaitable(value):
-            value = await value
-        if error is None:
-            return _returned(world, c, ready, value, seconds)
-    except Exception as raised:  # noqa: BLE001 - an awaitable that a sync tool returned may raise anything (R6)
-        error = raised
-    assert error is not None
-    if isinstance(error, Unreadable):
-        return _fail(place, "result", f"{ready.offer.name} did its work, but {error}.", seconds)
-    log.warning("tool %s raised %s", ready.offer.name, type(error).__name__, exc_info=error)
-    return _fail(place, "raised", _raised_words(error), seconds)
-
-
-def late_content(value: Any, error: BaseException | None) -> str:
-    """What is told of a result that came late."""
-    if error is not None:
-        return _raised_words(error)
-    try:
-        content = content_of(value)
-    except Unreadable as unreadable:
-        content = f"it ended, but {unreadable}"
-    return content if isinstance(content, str) else str(content)
-
-
-def _fail(place: str, kind: FailureKind, words: str, seconds: float) -> ToolFailed:
-    return ToolFailed(place, kind, words, seconds=seconds)
-
-
-def _raised_words(error: BaseException) -> str:
-    try:
-        words = content_of(str(error))
-    except Exception:  # noqa: BLE001 - an exception whose text cannot be had is told by its type
-        words = ""
-    return f"Failed with {type(error).__name__}: {words}" if words else f"Failed with {type(error).__name__}."
-
-
-def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: float) -> Outcome:
-    place, changes = ready.slot.place, dict(ready.context.changes)
-    if ready.variables is not None:
-        changes = {**_changed(c.context, ready.variables), **changes}
-    target: Agent | None = None
-    if isinstance(value, Result):
-        target = value.agent
-        for name, changed in (value.context or {}).items():
-            ready.context.set(**{name: changed})
-            changes[name] = ready.context.changes[name]
-        value = value.value if value.value is not None else ""
-    elif isinstance(value, Agent):
-        target, value = value, ""
-    if target is None:
-        return ToolReturned(place, content_of(value), None, changes, seconds)
-    if target.name not in world.team or world.team.member(target.name).agent is not target:
-        if not world.open_team:
-            words = f"{ready.offer.name} returned the agent {target.name!r}, which the team does not know; it must be named in agents=[...]."
-            return _fail(place, "result", words, seconds)
-        world.team.join(target)
-    edge = world.team.member(c.active).edges.get(target.name)
-    return ToolReturned(place, content_of(value), _handoff(world, target.name, edge), changes, seconds)
-
-
-def _changed(before: Mapping[str, Json], after: dict[str, Json]) -> dict[str, Json]:
-    from_before: Context[Any] = Context()
-    from_before.set(**{name: value for name, value in after.items() if name not in before or before[name] != value})
-    return from_before.changes
-
-
-# ---- users' functions ------------------------------------------------------
-
-
-@lru_cache(maxsize=1024)
-def _takes(function: Callable[..., Any]) -> tuple[int, bool]:
-    """How many positional arguments a function takes, and whether it wants Swarm's `context_variables`."""
-    try:
-        found = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return 1, False
-    if any(p.kind is p.VAR_POSITIONAL for p in found):
-        return 99, False
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in found), any(p.name == "context_variables" for p in found)
-
-
-async def _called(function: Callable[..., Any], context: Context[Any], *subject: Any) -> Any:
-    """Call a function of (subject, context) with as much of it as it takes; a guard takes the context first."""
-    count, variables = _takes(function)
-    if variables:
-        return await _value(function(*subject, context_variables=_copy(context.values)))
-    given = (context, *subject)
-    if subject and count == 1:
-        return await _value(function(*subject))
-    return await _value(function(*given[:count]))
-
-
-async def _value(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value

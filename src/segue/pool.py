@@ -85,13 +85,25 @@ class Inbox:
         self._drain(late)
 
 
-class _Job(NamedTuple):
-    context: contextvars.Context
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    tag: Any
-    inbox: Inbox
+class Job:
+    """A call that waits for a thread. Whoever claims it first has it: a thread, or the one who gives it up."""
+
+    __slots__ = ("_unclaimed", "args", "context", "function", "inbox", "tag")
+
+    def __init__(self, inbox: Inbox, tag: Any, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.inbox = inbox
+        self.tag = tag
+        self.function = function
+        self.args = args
+        self.context = contextvars.copy_context()
+        self._unclaimed = [True]
+
+    def claim(self) -> bool:
+        """Whether the call is now the caller's to make, or to drop."""
+        try:
+            return self._unclaimed.pop()  # done in one go, so that two threads cannot both have it
+        except IndexError:
+            return False
 
 
 class Pool:
@@ -99,37 +111,43 @@ class Pool:
 
     def __init__(self, threads: int = THREADS) -> None:
         self._most = threads
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
         self._threads = 0
         self._pid = os.getpid()
 
-    def submit(self, inbox: Inbox, tag: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def submit(self, inbox: Inbox, tag: Any, function: Callable[..., Any], *args: Any) -> Job:
         """Call a function on a thread, in a copy of this context; what came of it goes into the inbox under `tag`."""
         if self._pid != os.getpid():  # threads do not survive a fork
             self.__init__(self._most)  # type: ignore[misc]
+        job = Job(inbox, tag, function, args)
         with self._lock:
             if self._idle:
                 self._idle -= 1
             elif self._threads < self._most:
                 self._threads += 1
                 threading.Thread(target=self._work, name=f"segue-tool-{self._threads}", daemon=True).start()
-        self._jobs.put(_Job(contextvars.copy_context(), function, args, kwargs, tag, inbox))
+        self._jobs.put(job)
+        return job
 
     def _work(self) -> None:
         while True:
             job = self._jobs.get()
-            try:
-                done = Done(job.tag, job.context.run(job.function, *job.args, **job.kwargs), None)
-            except BaseException as error:  # noqa: BLE001 - SystemExit and StopIteration of a tool are outcomes too (R6)
-                done = Done(job.tag, None, error)
+            if job.claim():
+                try:
+                    done = Done(job.tag, job.context.run(job.function, *job.args), None)
+                except BaseException as error:
+                    done = Done(job.tag, None, error)
+            else:
+                done = None
             inbox = job.inbox
             del job
             with self._lock:
                 self._idle += 1
-            inbox.put_from_thread(done)
-            del done, inbox
+            if done is not None:
+                inbox.put_from_thread(done)
+            del done, inbox  # an idle thread holds on to nothing of a run
 
 
 POOL = Pool()

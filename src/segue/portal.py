@@ -28,16 +28,17 @@ class Portal:
         """Do something on the portal's loop and wait for it, in a copy of this context. Ctrl-C cancels it, and is passed on."""
         loop = self._running()
         if threading.current_thread() is self._thread:
-            raise UsageError("run_sync was called on the thread that runs it, and would wait for itself for ever: use `await run(...)` there.")
+            raise UsageError("run_sync was called on the thread that runs it, and would wait for itself: use `await run(...)` there.")
         context = contextvars.copy_context()
         done: concurrent.futures.Future[T] = concurrent.futures.Future()
         begun: list[asyncio.Task[T]] = []
-        loop.call_soon_threadsafe(_begin, loop, work, context, done, begun)
         try:
+            loop.call_soon_threadsafe(_begin, loop, work, context, done, begun)
             return done.result()
         except KeyboardInterrupt:
-            loop.call_soon_threadsafe(lambda: begun[0].cancel())
-            concurrent.futures.wait([done])
+            if not done.done():  # it came to this thread, and not out of the work
+                loop.call_soon_threadsafe(lambda: [task.cancel() for task in begun])
+                concurrent.futures.wait([done])
             raise
 
     def _running(self) -> asyncio.AbstractEventLoop:
@@ -45,7 +46,7 @@ class Portal:
             if self._loop is None or self._pid != os.getpid():
                 self._pid = os.getpid()
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="segue-portal", daemon=True)
+                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="segue-portal", daemon=True)
                 self._thread.start()
             return self._loop
 
@@ -60,6 +61,15 @@ class Portal:
         thread.join(timeout=5)
         if not thread.is_alive():
             loop.close()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            loop.run_forever()
+            return
+        except (KeyboardInterrupt, SystemExit):  # raised by some work: its caller is told, and the others go on
+            continue
 
 
 def _begin(

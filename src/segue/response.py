@@ -32,7 +32,7 @@ class Response(Generic[Out]):
 
     @property
     def status(self) -> str:
-        """ "done", "waiting" (for a person), "limited", "failed" or "cancelled"."""
+        """How the run ended: "done", "waiting" (for a person), "limited", "failed" or "cancelled"."""
         match self._conversation.status:
             case Status.IDLE:
                 return "done"
@@ -47,7 +47,8 @@ class Response(Generic[Out]):
         """The final answer: text, or a value of the agent's output type. Raises `NoOutput` unless the run is done."""
         reply = self._conversation.answer
         if self.status != "done" or reply is None:
-            raise NoOutput(f"The run has no output: it is {self.status}. Look at response.error, or response.waiting_for.", status=self.status)
+            words = f"The run has no output: it is {self.status}. Look at response.error, or response.waiting_for."
+            raise NoOutput(words, status=self.status)
         typed = self.agent.typed_output
         return typed.read(reply.text or "") if typed is not None else reply.text or ""  # type: ignore[return-value]
 

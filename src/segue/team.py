@@ -159,12 +159,13 @@ class Team:
             raise UsageError(f"The team has no agent {name!r}. It has: {', '.join(sorted(self.members))}. Name it in agents=[...].")
         return found
 
-    def join(self, agent: Agent) -> None:
-        """Take in an agent that a tool returned, with what it leads to; a newer one of the same name takes its place."""
-        if agent.name in self.members and self.members[agent.name].agent is agent:
-            return
-        joined = Team(agent)
-        self.members = {**joined.members, **self.members, agent.name: joined.members[agent.name]}
+    def joined(self, agent: Agent) -> "Team":
+        """This team and an agent that a tool returned, with what it leads to; a newer agent takes the place of one of its name."""
+        new = Team(agent)
+        larger = Team.__new__(Team)
+        larger.entry = self.entry
+        larger.members = {**new.members, **self.members, agent.name: new.members[agent.name]}
+        return larger
 
     @functools.cached_property
     def fingerprint(self) -> dict[str, str]:

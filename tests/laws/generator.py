@@ -2,7 +2,7 @@
 Now and then something happens that may not; the walk keeps both, and judges nothing."""
 
 from dataclasses import dataclass, field
-from random import Random
+from typing import Any
 
 from segue.core.conversation import ACCEPTS, Conversation, EndRun, Status, apply, next_steps
 from segue.core.events import (
@@ -26,7 +26,12 @@ from segue.core.messages import Reply, User
 from segue.core.turns import Slot
 from segue.errors import IllegalEvent
 from tests.laws import vocabulary as v
-from tests.laws.vocabulary import likely, one_of
+from tests.laws.vocabulary import Chance, likely, one_of
+
+
+def snapshot(c: Conversation) -> Any:
+    """Everything of a conversation that shares storage with others, copied; the rest is tuples, which cannot change."""
+    return c.log.since(0), set(c.ids), dict(c.context), dict(c.instructions)
 
 
 @dataclass
@@ -35,6 +40,8 @@ class Journal:
 
     events: list[Event] = field(default_factory=list)
     states: list[Conversation] = field(default_factory=lambda: [Conversation()])
+    kept: list[Any] = field(default_factory=lambda: [snapshot(Conversation())])
+    """A copy of each state, made when it was new."""
     refused: list[tuple[int, Event]] = field(default_factory=list)
     """Events that must be refused, with the number of the state to which they were offered."""
     broken: str = ""
@@ -44,6 +51,7 @@ class Journal:
         """Let something happen. What is refused leaves the journal as it is, and raises."""
         self.states.append(apply(self.states[-1], event))
         self.events.append(event)
+        self.kept.append(snapshot(self.states[-1]))
 
     @classmethod
     def of(cls, events: list[Event]) -> "Journal":
@@ -54,7 +62,7 @@ class Journal:
         return journal
 
 
-def walk(chance: Random, most: int = 32) -> Journal:
+def walk(chance: Chance, most: int = 32) -> Journal:
     """A random journal of up to `most` events."""
     journal = Journal()
     for _ in range(4 + int(chance.random() * (most - 4))):
@@ -75,7 +83,7 @@ def walk(chance: Random, most: int = 32) -> Journal:
     return journal
 
 
-def legal(chance: Random, c: Conversation) -> Event:
+def legal(chance: Chance, c: Conversation) -> Event:
     """Something that may happen now."""
     if c.status is Status.NEW:
         return v.started(chance)
@@ -94,7 +102,7 @@ def legal(chance: Random, c: Conversation) -> Event:
             return _while_called(chance, c)
 
 
-def _while_asked(chance: Random, c: Conversation) -> Event:
+def _while_asked(chance: Chance, c: Conversation) -> Event:
     step = next_steps(c)[0]
     if likely(chance, 0.04):
         return v.given(chance, c.seq)
@@ -105,7 +113,7 @@ def _while_asked(chance: Random, c: Conversation) -> Event:
     return v.ended(chance) if likely(chance, 0.05) else v.replied(chance, c.active)
 
 
-def _after_the_end(chance: Random, c: Conversation) -> Event:
+def _after_the_end(chance: Chance, c: Conversation) -> Event:
     assert c.ended is not None
     resumable = c.ended.reason != "input guard"
     if c.turn is not None or (resumable and likely(chance, 0.5)):
@@ -113,7 +121,7 @@ def _after_the_end(chance: Random, c: Conversation) -> Event:
     return v.given(chance, c.seq)
 
 
-def _while_called(chance: Random, c: Conversation) -> Event:
+def _while_called(chance: Chance, c: Conversation) -> Event:
     if likely(chance, 0.04):
         return v.given(chance, c.seq)
     if likely(chance, 0.02):
@@ -130,7 +138,7 @@ def _while_called(chance: Random, c: Conversation) -> Event:
     return _begin(chance, slot) if again and likely(chance, 0.5) else _begun(chance, c, slot)
 
 
-def _open(chance: Random, c: Conversation, slot: Slot) -> Event:
+def _open(chance: Chance, c: Conversation, slot: Slot) -> Event:
     if slot.approval is None and likely(chance, 0.1):
         return _ask(chance, slot, c.seq)
     if slot.approval is not None:
@@ -143,13 +151,13 @@ def _open(chance: Random, c: Conversation, slot: Slot) -> Event:
     return _begin(chance, slot)
 
 
-def _begin(chance: Random, slot: Slot) -> Event:
+def _begin(chance: Chance, slot: Slot) -> Event:
     approval = slot.approval
     arguments = approval.arguments if approval else one_of(chance, v.CANONICAL)
     return ToolStarted(slot.place, slot.call.name, arguments, one_of(chance, v.EFFECTS), "key", approval.id if approval else None)
 
 
-def _begun(chance: Random, c: Conversation, slot: Slot) -> Event:
+def _begun(chance: Chance, c: Conversation, slot: Slot) -> Event:
     if likely(chance, 0.15):
         return ToolFailed(slot.place, one_of(chance, ("raised", "timeout", "cancelled")), "It failed.")
     if likely(chance, 0.12):
@@ -158,12 +166,12 @@ def _begun(chance: Random, c: Conversation, slot: Slot) -> Event:
     return ToolReturned(slot.place, one_of(chance, v.CONTENTS), chosen, one_of(chance, v.CONTEXTS))
 
 
-def _ask(chance: Random, slot: Slot, number: int) -> Event:
+def _ask(chance: Chance, slot: Slot, number: int) -> Event:
     arguments = one_of(chance, v.CANONICAL)
     return ApprovalAsked(f"approval-{number}", slot.place, "Refunds", slot.call.name, arguments, v.digest(arguments))
 
 
-def _asked(chance: Random, slot: Slot) -> Event:
+def _asked(chance: Chance, slot: Slot) -> Event:
     assert slot.approval is not None
     if likely(chance, 0.1):
         return ToolFailed(slot.place, "cancelled", "Not done.")
@@ -171,7 +179,7 @@ def _asked(chance: Random, slot: Slot) -> Event:
     return ApprovalDecided(slot.approval.id, slot.approval.digest, decision, "ann", one_of(chance, ("", "too much")))  # type: ignore[arg-type]
 
 
-def _in_doubt(chance: Random, slot: Slot) -> Event:
+def _in_doubt(chance: Chance, slot: Slot) -> Event:
     settled = ToolSettled(slot.place, "it was paid", "ann")
     return one_of(chance, (settled, settled, ToolReturned(slot.place, "paid"), ToolUnknown(slot.place, "Nobody knows.")))
 
@@ -180,7 +188,7 @@ def _caller(c: Conversation) -> str:
     return c.stack[-2].agent if len(c.stack) > 1 else ""
 
 
-def anything(chance: Random, c: Conversation) -> Event:
+def anything(chance: Chance, c: Conversation) -> Event:
     """Something of a kind that the status accepts, about any call, by any agent."""
     kinds = sorted(ACCEPTS[c.status], key=lambda kind: kind.__name__)
     kind = one_of(chance, kinds)
@@ -220,7 +228,7 @@ def anything(chance: Random, c: Conversation) -> Event:
             return AllowanceGiven(one_of(chance, v.LIMITS))
 
 
-def illegal(chance: Random, c: Conversation) -> Event:
+def illegal(chance: Chance, c: Conversation) -> Event:
     """Something that must not happen now."""
     wrong: list[Event] = [
         InputGiven("empty", ()),

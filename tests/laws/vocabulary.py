@@ -1,15 +1,23 @@
 """What random journals are made of: names, ids, arguments and replies, plain and ugly.
-All chance comes from the `Random` that is handed in, so that a seed repeats a journal and hypothesis can shrink one."""
+All chance comes from the `Chance` that is handed in, so that a seed repeats a journal and hypothesis can shrink one."""
 
 import hashlib
 from collections.abc import Sequence
-from random import Random
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from segue.core.events import FailureKind, Handoff, InputGiven, ModelReplied, RunEnded, Started
 from segue.core.messages import Assistant, Call, Message, Reply, ToolAnswer, Usage, User
 
 T = TypeVar("T")
+
+
+class Chance(Protocol):
+    """Where chance comes from: `random.Random`, or anything that has this one method of it."""
+
+    def random(self) -> float:
+        """A number from 0 up to 1."""
+        ...
+
 
 AGENTS = ("Triage", "Refunds", "Sales", "Bögen 旅")
 TOOLS = ("look_up", "refund", "transfer_to_sales", "", "bad name!", "ü" * 3, "x" * 80, "\ud800")
@@ -57,12 +65,12 @@ ENDS: Sequence[tuple[Any, str]] = (
 )
 
 
-def likely(chance: Random, odds: float) -> bool:
+def likely(chance: Chance, odds: float) -> bool:
     """Say yes with the given odds."""
     return chance.random() < odds
 
 
-def one_of(chance: Random, things: Sequence[T]) -> T:
+def one_of(chance: Chance, things: Sequence[T]) -> T:
     """Choose a thing; with `random()` alone, which is several times faster than `choice`."""
     return things[int(chance.random() * len(things))]
 
@@ -72,7 +80,7 @@ def digest(arguments: str) -> str:
     return hashlib.sha256(arguments.encode()).hexdigest()
 
 
-def started(chance: Random) -> Started:
+def started(chance: Chance) -> Started:
     """A conversation, at times with something said before."""
     earlier: tuple[Message, ...] = ()
     if likely(chance, 0.2):
@@ -84,7 +92,7 @@ def started(chance: Random) -> Started:
     return Started("c", one_of(chance, AGENTS), one_of(chance, CONTEXTS), earlier)
 
 
-def given(chance: Random, number: int) -> InputGiven:
+def given(chance: Chance, number: int) -> InputGiven:
     """A user's message."""
     content: Any = f"input {number}" if likely(chance, 0.9) else [{"type": "text", "text": "parts"}]
     messages = (User(content), User("and more", "ann")) if likely(chance, 0.1) else (User(content),)
@@ -92,7 +100,7 @@ def given(chance: Random, number: int) -> InputGiven:
     return InputGiven(f"run-{number}", messages, one_of(chance, CONTEXTS), limits=one_of(chance, LIMITS), busy=busy)
 
 
-def replied(chance: Random, agent: str) -> ModelReplied:
+def replied(chance: Chance, agent: str) -> ModelReplied:
     """A reply: an answer, calls, a refusal, a cut or refused one."""
     usage = Usage(int(chance.random() * 4), 1) if likely(chance, 0.3) else Usage()
     cost = 0.2 if likely(chance, 0.2) else 0.0
@@ -106,7 +114,7 @@ def replied(chance: Random, agent: str) -> ModelReplied:
     return ModelReplied(agent, Reply(text, (), finish, refusal, usage, "m", extra), 1, 0.5, cost, refused)
 
 
-def _with_calls(chance: Random, usage: Usage) -> Reply:
+def _with_calls(chance: Chance, usage: Usage) -> Reply:
     signature = {"signature": "…"} if likely(chance, 0.05) else {}
     calls = tuple(
         Call(one_of(chance, IDS), one_of(chance, TOOLS), one_of(chance, ARGUMENTS), signature)
@@ -120,14 +128,14 @@ def _with_calls(chance: Random, usage: Usage) -> Reply:
     return Reply(text, calls, finish, None, usage, "m", extra, "openai-chat" if extra else "")
 
 
-def handoff(chance: Random, generated: bool, caller: str) -> Handoff:
+def handoff(chance: Chance, generated: bool, caller: str) -> Handoff:
     """A handoff of any kind; a return mostly goes to who called."""
     kind: Any = one_of(chance, ("transfer", "transfer", "call", "return") if caller or likely(chance, 0.1) else ("transfer", "call"))
     agent = caller if kind == "return" and caller and likely(chance, 0.9) else one_of(chance, AGENTS)
     return Handoff(agent, kind, one_of(chance, VIEWS), one_of(chance, BRIEFS), generated)
 
 
-def ended(chance: Random) -> RunEnded:
+def ended(chance: Chance) -> RunEnded:
     """An end that is no answer."""
     kind, reason = one_of(chance, ENDS)
     return RunEnded(kind, reason, "words", values={"limit": "turns"} if kind == "limited" else {})

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from segue import Response
 from segue.core.chat import as_chat
-from segue.core.messages import Call, Reply, System
+from segue.core.messages import NOTHING, Call, Reply, System
 from segue.model import ModelRequest
 from segue.wire.openai_chat import encode_request
 from tests.data import DATA
@@ -36,7 +36,7 @@ class Part(NamedTuple):
 
     instructions: str
     tools: list[str]
-    leads: Mapping[str, str] = {}
+    leads: Mapping[str, str] = NOTHING
 
 
 class Script(NamedTuple):
@@ -165,7 +165,9 @@ class Replay:
         sent = [as_chat(message) for message in request.messages]
         self._remember(sent[1:])
         assert sent[1:] == self._history
-        assert json.loads(encode_request(request, "gpt-4o"))["messages"] == sent
+        body = json.loads(encode_request(request, "gpt-4o"))
+        assert body["messages"] == sent
+        assert [tool["function"]["name"] for tool in body["tools"]] == part.tools
         self.requests += 1
         if self._place == len(self.script.messages):
             return Reply(CLOSING, finish="stop")

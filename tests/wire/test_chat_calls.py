@@ -21,7 +21,14 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[Call]]] = {
         [Call("a", "f", '{"x":1}')],
     ),
     "interleaved": (
-        [F(0, "a", "f", ""), F(1, "b", "g", ""), F(0, arguments='{"x"'), F(1, arguments='{"y"'), F(0, arguments=":1}"), F(1, arguments=":2}")],
+        [
+            F(0, "a", "f", ""),
+            F(1, "b", "g", ""),
+            F(0, arguments='{"x"'),
+            F(1, arguments='{"y"'),
+            F(0, arguments=":1}"),
+            F(1, arguments=":2}"),
+        ],
         [Call("a", "f", '{"x":1}'), Call("b", "g", '{"y":2}')],
     ),
     "counted from one, with a gap": (

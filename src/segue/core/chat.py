@@ -3,7 +3,7 @@ What we do not know in a dictionary is kept, and sent as it came."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from segue.core.messages import Assistant, Call, Content, Message, System, ToolAnswer, User
 from segue.errors import UsageError
@@ -30,6 +30,8 @@ def as_chat(message: Message) -> dict[str, Any]:
             return {"role": "user", "content": _copied(message.content)} | ({"name": message.name} if message.name else {})
         case System():
             return {"role": "system", "content": message.content}
+        case _:
+            assert_never(message)
 
 
 def _copied(content: Content) -> Content:
@@ -41,12 +43,12 @@ def _call(call: Call) -> dict[str, Any]:
 
 
 def from_chat(messages: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
-    """Read chat-completions dictionaries. Raises `UsageError` that names the place of the first that is not one."""
+    """Read chat-completions dictionaries, or a client's objects for them. Raises `UsageError` that names the first that is neither."""
     read: list[Message] = []
     names: dict[str, str] = {}
     for place, message in enumerate(messages):
         try:
-            read.append(_read(message, names))
+            read.append(_read(message if isinstance(message, Mapping) else message.model_dump(), names))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UsageError(f"messages[{place}] is not a chat-completions message ({type(error).__name__}: {error}).") from None
     return tuple(read)

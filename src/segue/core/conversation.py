@@ -52,22 +52,14 @@ class Status(Enum):
 
 _ALWAYS = frozenset({DriveStarted, ToolLate})
 _RUNNING = _ALWAYS | {InputGiven, RunEnded}
-_CALLS = _RUNNING | {
-    ToolStarted,
-    ToolReturned,
-    ToolFailed,
-    ToolUnknown,
-    ToolSettled,
-    ApprovalAsked,
-    ApprovalDecided,
-}
+_WAITING = _RUNNING | {ToolReturned, ToolFailed, ToolUnknown, ToolSettled, ApprovalDecided}
 
 ACCEPTS: dict[Status, frozenset[type]] = {
     Status.NEW: frozenset({Started}),
     Status.IDLE: _ALWAYS | {InputGiven},
     Status.MODEL: _RUNNING | {InstructionsRendered, ModelReplied},
-    Status.TOOLS: _CALLS,
-    Status.HUMAN: _CALLS,
+    Status.TOOLS: _WAITING | {ToolStarted, ApprovalAsked},
+    Status.HUMAN: _WAITING,
     Status.ENDED: _ALWAYS | {InputGiven, AllowanceGiven},
 }
 """What may happen when. `apply` refuses what the table lacks; the diagram in the documentation is drawn from it."""
@@ -360,8 +352,8 @@ def _run_ended(c: Conversation, event: RunEnded) -> Conversation:
         raise IllegalEvent("A run with open calls cannot end: each needs its outcome first.")
     if event.reason == "input guard" and not any(isinstance(message, Assistant) for message in _said_since_input(c)):
         c = c._replace(log=c.log.without(c.run.start))
-    elif event.reason == "output guard":
-        c = _unsaid(c)
+    elif event.reason == "output guard" and (last := _last_reply(c)) is not None:
+        c = c._replace(log=c.log.without(last))
     return _next_input(c) if c.queue else c
 
 
@@ -369,24 +361,26 @@ def _said_since_input(c: Conversation) -> list[Message]:
     return [message for entry in c.log.since(c.run.start + 1) for message in entry.messages]
 
 
-def _unsaid(c: Conversation) -> Conversation:
-    """The conversation without the run's last reply, if that was no call; late results behind it stay."""
+def _last_reply(c: Conversation) -> int | None:
+    """Where the run's last reply stands in the log; `None` if that was one with calls, or there is none."""
     for place in range(len(c.log) - 1, c.run.start, -1):
         messages = c.log[place].messages
         if messages and isinstance(messages[0], Assistant):
-            return c if messages[0].calls else c._replace(log=c.log.without(place))
-    return c
+            return None if messages[0].calls else place
+    return None
 
 
 def _allowed(c: Conversation, event: AllowanceGiven) -> Conversation:
     if c.ended is not None and c.ended.reason == "input guard":
         raise IllegalEvent("The input was refused by a guard: there is nothing to go on with.")
     run = c.run._replace(limits=_changed(c.run.limits, event.limits), spent=Spent())
-    unanswered = c.ended is not None and c.ended.reason in ("cut", "refusal")
-    c = c._replace(seq=c.seq + 1, run=run, ended=None, status=Status.MODEL)
+    c = c._replace(seq=c.seq + 1, run=run, ended=None, answer=None, status=Status.MODEL)
     if c.turn is not None:
         return _settled(c, c.turn, c.seq)
-    return _unsaid(c) if unanswered else c  # asked anew: a model that finds its own words last would go on from them
+    last = _last_reply(c)
+    if last is not None and isinstance(c.log[last].messages[-1], Assistant):
+        c = c._replace(log=c.log.without(last))  # cut, or declined: the model is asked anew, and must not find its own words last
+    return c
 
 
 def _noted(c: Conversation, note: User) -> Conversation:

@@ -142,6 +142,8 @@ def update(turn: Turn, event: Outcome | ToolStarted | ToolSettled | ApprovalAske
             slot = slot._replace(approval=event, decision=None)
         case ApprovalDecided():
             slot = _decided(slot, event)
+        case _:
+            assert_never(event)
     slots = (*turn.slots[:index], slot, *turn.slots[index + 1 :])
     return Turn(turn.agent, turn.reply, slots, turn.open - (slot.outcome is not None), turn.waiting + slot.waits - waited)
 
@@ -256,13 +258,12 @@ def _done(handoff: Handoff) -> str:
 
 
 def _content(slot: Slot) -> Content:
+    assert slot.outcome is not None
     match slot.outcome:
         case ToolReturned(content=content):
             return content or ""
         case ToolFailed(words=words) | ToolUnknown(words=words):
             return words
-        case None:
-            raise IllegalEvent(f"The call at {slot.place} has no outcome.")
         case _:
             assert_never(slot.outcome)
 

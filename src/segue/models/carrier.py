@@ -116,7 +116,7 @@ def _wait(error: ProviderError, attempt: int, clock: Clock) -> float:
 
 async def _whole(dialect: Dialect, exchange: Exchange, body: bytes, provider: str, timeout: float | None, clock: Clock) -> Reply:
     try:
-        async with asyncio.timeout(timeout):
+        async with exchange.turn(), asyncio.timeout(timeout):
             answer = await _send(dialect, exchange, body, provider, clock, stream=False)
             try:
                 said = await _body(answer, provider)
@@ -160,23 +160,24 @@ async def _streamed(
     dialect: Dialect, exchange: Exchange, body: bytes, idle: float | None, provider: str, timeout: float | None, clock: Clock
 ) -> AsyncGenerator[Delta | Reply]:
     decoder = dialect.decoder()
-    try:
-        async with asyncio.timeout(timeout):
-            answer = await _send(dialect, exchange, body, provider, clock, stream=True)
-    except TimeoutError as error:
-        raise too_slow(provider, "did not answer", timeout) from error
-    silence = Silence(idle)
-    size = 0
-    try:
-        while data := await _read(answer, silence, decoder, provider):
-            size = _counted(size + len(data), provider)
-            for delta in decoder.feed(data):
-                yield delta
-            if decoder.done:
-                silence.limit_to(_TAIL)  # the end of the body comes at once or is not worth waiting for
-    finally:
-        silence.close()
-        await answer.close()
+    async with exchange.turn():
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await _send(dialect, exchange, body, provider, clock, stream=True)
+        except TimeoutError as error:
+            raise too_slow(provider, "did not answer", timeout) from error
+        silence = Silence(idle)
+        size = 0
+        try:
+            while data := await _read(answer, silence, decoder, provider):
+                size = _counted(size + len(data), provider)
+                for delta in decoder.feed(data):
+                    yield delta
+                if decoder.done:
+                    silence.limit_to(_TAIL)  # the end of the body comes at once or is not worth waiting for
+        finally:
+            silence.close()
+            await answer.close()
     yield decoder.reply()
 
 

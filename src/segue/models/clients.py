@@ -8,6 +8,7 @@ import inspect
 import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from segue.errors import ProviderError, UsageError
@@ -53,6 +54,10 @@ class SdkExchange:
         with _meaning(self._provider):
             raw = await self._client.post("/" + path, cast_to=object, stream=True, stream_cls=self._stream_cls, options=options, **sent)
         return SdkAnswer(raw.response, self._provider)
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """The client has a limit of its own."""
+        return contextlib.nullcontext()
 
     async def aclose(self) -> None:
         """The client belongs to who made it, and stays open."""
@@ -136,8 +141,12 @@ class CreateExchange:
             return CreateAnswer(_pumped(answer), self._provider)
         return CreateAnswer(_alone(answer), self._provider, whole=True)
 
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """The client has a limit of its own."""
+        return contextlib.nullcontext()
+
     async def aclose(self) -> None:
-        """The client belongs to who made it."""
+        """The client belongs to who made it, and stays open."""
 
 
 class CreateAnswer:

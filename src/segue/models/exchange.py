@@ -2,6 +2,7 @@
 Here stand also the words for a connection that failed, so that every carrier says the same."""
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from segue.errors import ProviderError, ProviderTimeout
@@ -35,6 +36,10 @@ class Exchange(Protocol):
     @property
     def host(self) -> str:
         """Where to."""
+        ...
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Entered before a request and left after its answer; waiting here is not waiting for the provider."""
         ...
 
     async def send(self, path: str, body: bytes, *, stream: bool) -> Answer:

@@ -10,7 +10,7 @@ from yarl import URL
 
 from segue.errors import ProviderError, ProviderRefused, UsageError
 from segue.models.exchange import connection_failed
-from segue.models.pool import Connections, close_idle, connections
+from segue.models.pool import Connections, connections
 
 _LARGE = 1 << 20
 """From here on aiohttp wants bytes in a file."""
@@ -35,34 +35,34 @@ class HttpExchange:
     async def send(self, path: str, body: bytes, *, stream: bool) -> "HttpAnswer":
         """Send the body and give the answer."""
         url = self._urls.get(path) or self._urls.setdefault(path, self._base.joinpath(path))
-        kept = await connections()
-        session = await kept.__aenter__()
         try:
-            response = await session.post(
+            response = await connections().session.post(
                 url,
                 data=io.BytesIO(body) if len(body) >= _LARGE else body,
                 headers=self._headers,
                 proxy=self._proxy,
                 allow_redirects=False,  # a redirect would carry the key elsewhere
             )
-        except BaseException as error:
-            await kept.__aexit__()
-            if isinstance(error, aiohttp.ClientError | OSError) and not isinstance(error, TimeoutError):
-                raise _meaning(self._provider, error) from error
+        except TimeoutError:
             raise
-        return HttpAnswer(response, kept, self._provider)
+        except (aiohttp.ClientError, OSError) as error:
+            raise _meaning(self._provider, error) from error
+        return HttpAnswer(response, self._provider)
+
+    def turn(self) -> Connections:
+        """The loop's connections; entering them waits until one is free."""
+        return connections()
 
     async def aclose(self) -> None:
         """Close this loop's connections, if no other carrier is using them."""
-        await close_idle()
+        await connections().close_if_idle()
 
 
 class HttpAnswer:
     """An answer over aiohttp."""
 
-    def __init__(self, response: aiohttp.ClientResponse, kept: Connections, provider: str) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, provider: str) -> None:
         self._response = response
-        self._kept: Connections | None = kept
         self._provider = provider
         self.status = response.status
 
@@ -80,18 +80,15 @@ class HttpAnswer:
 
     async def close(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            if self._response.content.at_eof():
-                self._response.release()
-            else:
-                self._response.close()
-            await kept.__aexit__()
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
 
 
 def _meaning(provider: str, error: Exception) -> ProviderError:
     if isinstance(error, aiohttp.ClientSSLError):
-        words = f"The certificate of {provider} is not accepted. Look at the base URL and the CA certificates."
+        words = f"There is no secure connection to {provider}. Look at the base URL and at the CA certificates."
         return ProviderRefused(words, provider=provider)
     return connection_failed(provider, "failed", error)
 

@@ -2,6 +2,7 @@
 Keys stay out of what is shown: not in `repr`, errors or logs."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from segue.wire.responses_items import DIALECT as RESPONSES
 OPENAI_URL = "https://api.openai.com/v1"
 
 
-class _OpenAI:
+class _OpenAI(ABC):
     """What both wire formats have in common."""
 
     path = ""
@@ -71,17 +72,17 @@ class _OpenAI:
         if self._exchange is not None:
             await self._exchange.aclose()
 
+    @abstractmethod
     def encode(self, request: ModelRequest) -> bytes:
         """The request's body."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, body: bytes) -> Reply:
         """The reply in a whole body."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decoder(self) -> Decoder:
         """What puts one streamed reply together."""
-        raise NotImplementedError
 
     def _connect(self) -> Exchange:
         if self._client is not None:

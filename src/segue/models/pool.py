@@ -14,35 +14,40 @@ _KEPT = "_segue_connections"
 
 
 class Connections:
-    """What one event loop keeps open."""
+    """What one event loop keeps open. Entered for each request: it waits for its turn."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self.session = session
-        self.turn = asyncio.Semaphore(CONNECTIONS)
-        self.busy = 0
-        """How many requests are under way or wait."""
-        self._keeper = _keep(session)
+    def __init__(self) -> None:
+        # without a limit of aiohttp's own, which would count waiting as a part of connecting
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+        self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._busy = 0
+        self._keeper = _keep(self.session)
+        self._kept = False
 
-    async def __aenter__(self) -> aiohttp.ClientSession:
-        self.busy += 1
+    async def __aenter__(self) -> None:
+        if not self._kept:
+            self._kept = True
+            await anext(self._keeper)  # a generator that was begun is closed with its loop
+        self._busy += 1
         try:
-            await self.turn.acquire()
-        except BaseException:
-            self.busy -= 1
+            await self._turns.acquire()
+        except asyncio.CancelledError:
+            self._busy -= 1
             raise
-        return self.session
 
     async def __aexit__(self, *error: object) -> None:
-        self.busy -= 1
-        self.turn.release()
+        self._busy -= 1
+        self._turns.release()
 
-    async def open(self) -> None:
-        """Have the loop know what to close: a generator that was begun is closed with it."""
-        await anext(self._keeper)
-
-    async def aclose(self) -> None:
-        """Close everything."""
-        await self._keeper.aclose()
+    async def close_if_idle(self) -> None:
+        """Close everything, if nobody is using it."""
+        if not self._busy:
+            await self._keeper.aclose()
+            await self.session.close()
 
 
 async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
@@ -52,25 +57,11 @@ async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
         await session.close()
 
 
-async def connections() -> Connections:
+def connections() -> Connections:
     """The running loop's connections. They hold the loop, so only the loop may hold them."""
     loop = asyncio.get_running_loop()
     kept: Connections | None = getattr(loop, _KEPT, None)
     if kept is None or kept.session.closed:
-        # without a limit of aiohttp's own: a request that waits for its turn must not be timed out for it
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-        )
-        kept = Connections(session)
+        kept = Connections()
         setattr(loop, _KEPT, kept)
-        await kept.open()
     return kept
-
-
-async def close_idle() -> None:
-    """Close the running loop's connections, if nobody else is using them."""
-    kept: Connections | None = getattr(asyncio.get_running_loop(), _KEPT, None)
-    if kept is not None and not kept.busy:
-        await kept.aclose()

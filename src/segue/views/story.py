@@ -23,6 +23,8 @@ from segue.core.events import (
 from segue.core.floor import Frame
 from segue.core.messages import Call, Content, Reply, User
 
+How = Literal["returned", "unknown", "settled", "late"] | FailureKind
+
 Row = tuple[int, float, Event]
 """A stored event: its place, its time in seconds since the epoch, and the event."""
 
@@ -61,7 +63,7 @@ class Answered(NamedTuple):
     agent: str
     place: str
     name: str
-    how: Literal["returned", "unknown", "settled", "late"] | FailureKind
+    how: How
     text: str
     seconds: float = 0.0
 
@@ -157,7 +159,7 @@ class Story:
         self._begun.add(place)
         return [Called(agent, place, name, arguments)]
 
-    def _outcome(self, agent: str, place: str, how: Literal["returned", "unknown", "settled"] | FailureKind, text: str, seconds: float) -> list[Beat]:
+    def _outcome(self, agent: str, place: str, how: How, text: str, seconds: float) -> list[Beat]:
         call = self._calls.get(place, Call("", "?", ""))
         # What was never started (a generated handoff, refused arguments) is told as a call all the same.
         return [*self._call(agent, place, call.name, call.arguments), Answered(agent, place, call.name, how, text, seconds)]

@@ -55,7 +55,7 @@ class Calls:
         call.name += new
         if arguments:
             call.arguments.append(arguments)
-        if len(fragment) > 2:
+        if not fragment.keys() <= _KNOWN:
             call.extra.update((key, value) for key, value in fragment.items() if key not in _KNOWN and value not in (None, "", [], {}))
         return call.place, new, arguments
 

@@ -3,7 +3,7 @@ What providers do differently is met here and nowhere else. It holds no socket a
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, assert_never
 
 from segue.core.messages import Assistant, Message, Reply, System, ToolAnswer, User
 from segue.errors import UsageError
@@ -128,6 +128,8 @@ def _message(message: Message, form: Form) -> dict[str, Any]:
             return said if message.name is None else said | {"name": message.name}
         case System():
             return {"role": "system", "content": message.content}
+        case _:
+            assert_never(message)
 
 
 def _assistant(message: Assistant, form: Form) -> dict[str, Any]:
@@ -264,5 +266,3 @@ class StreamDecoder:
             return loads(data)
         except ValueError as error:
             raise broken("is not JSON", self._assembly.provider) from error
-
-

@@ -1,7 +1,7 @@
 """Chat Completions, as a server: a client's request to messages, replies to bodies and streams."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from segue.core.chat import from_chat
 from segue.core.messages import Call, Reply
@@ -86,6 +86,8 @@ class StreamEncoder:
                     call |= {"id": f"call_{place}", "type": "function"}
                     function["name"] = name
                 return self._chunk({"tool_calls": [call]})
+            case _:
+                assert_never(delta)
 
     def end(self, reply: Reply) -> bytes:
         """What stands after the last piece: why it ended, the usage if it was asked for, and the end."""

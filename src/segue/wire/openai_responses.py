@@ -4,7 +4,7 @@ Nothing is kept on the provider's side: reasoning comes back encrypted and is se
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, assert_never
 
 from segue.core.messages import Assistant, Message, Reply, System, ToolAnswer, User
 from segue.model import CallDelta, Delta, ModelRequest, ModelSettings, OutputSpec, ReasoningDelta, TextDelta, ToolSpec
@@ -97,6 +97,8 @@ def _items(message: Message, dialect: str) -> list[dict[str, Any]]:
             return [{"role": "user", "content": _content(message.content)}]
         case System():
             return [{"role": "system", "content": message.content}]
+        case _:
+            assert_never(message)
 
 
 def _content(content: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
@@ -108,8 +110,8 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     match part:
         case {"type": "text", "text": words}:
             return {"type": "input_text", "text": words}
-        case {"type": "image_url", "image_url": dict(image)}:
-            return {"type": "input_image", **image, "image_url": image.get("url")} if "url" in image else part
+        case {"type": "image_url", "image_url": {"url": url} as image}:
+            return {"type": "input_image", "image_url": url} | {key: value for key, value in image.items() if key != "url"}
         case {"type": "file", "file": dict(file)}:
             return {"type": "input_file", **file}
         case _:

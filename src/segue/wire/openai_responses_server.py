@@ -1,7 +1,7 @@
 """The Responses API, as a server: a client's request to messages, replies to bodies and streams."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from segue.core.messages import Assistant, Call, Content, Message, Reply, System, ToolAnswer, User
 from segue.errors import UsageError
@@ -171,6 +171,8 @@ class StreamEncoder:
                 return self._event("response.reasoning_summary_text.delta", **where, delta=text)
             case CallDelta(place, name, arguments):
                 return self._call(place, name, arguments)
+            case _:
+                assert_never(delta)
 
     def end(self, reply: Reply) -> bytes:
         """What stands after the last piece: the whole items, and the whole response."""

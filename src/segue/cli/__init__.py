@@ -1,0 +1,66 @@
+"""The command line: `segue COMMAND`, one file per command. Data goes to stdout, everything else to stderr.
+Here the commands are gathered, and errors become one line and an exit code; no command lives here."""
+
+import logging
+import os
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from segue.cli.chat import chat
+from segue.cli.demo import demo
+from segue.cli.environment import read_env_file
+from segue.cli.graph import graph
+from segue.cli.run import run
+from segue.cli.safe import visible
+from segue.errors import SegueError
+
+__all__ = ["main"]
+
+
+class Commands(click.Group):
+    """A group of commands whose errors are told in one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except SegueError as error:
+            if os.environ.get("SEGUE_DEBUG"):
+                traceback.print_exception(error)
+            click.echo(f"segue: {visible(str(error))}", err=True)
+            ctx.exit(error.exit_code)
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"segue {version('segue')}")
+        ctx.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version and exit.")
+def main() -> None:
+    """Conversations handled by several LLM agents.
+
+    TARGET, where a command takes one, is module:attribute or a file: shop:triage, shop.py:triage, shop.py.
+
+    Of a .env file in the current directory, provider variables (OPENAI_API_KEY, ...) and SEGUE_* are read; what the
+    environment has already stays. SEGUE_MODEL names a model, SEGUE_PROBE=off keeps from looking for a model server on
+    this machine, SEGUE_DEBUG=1 shows where an error comes from, NO_COLOR takes away the colours.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no reason to stop
+    read_env_file()
+    if os.environ.get("SEGUE_DEBUG"):
+        logging.basicConfig(stream=sys.stderr)
+    else:
+        logging.getLogger("segue").addHandler(logging.NullHandler())
+
+
+for command in (demo, chat, run, graph):
+    main.add_command(command)

@@ -1,0 +1,123 @@
+"""TARGET, as commands take it: `module:attribute`, `module`, `shop.py:attribute` or `shop.py`, and the agent it names.
+Importing a target runs its code; nothing else is done with it here."""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
+
+from segue.agent import Agent
+from segue.errors import UsageError
+
+T = TypeVar("T")
+
+USUAL = ("triage", "agent", "entry")
+"""The attributes that are looked at where a target names none."""
+
+
+class Target(NamedTuple):
+    """The entry agent, and where it was found."""
+
+    agent: Agent
+    module: str
+
+    @property
+    def example(self) -> str:
+        """The name of the example that it belongs to; empty if it is the user's own."""
+        package, _, rest = self.module.partition("segue.examples.")
+        return rest.partition(".")[0] if not package else ""
+
+
+def load(target: str) -> Target:
+    """Find the agent that a target names. Raises `UsageError` whose words say what there is instead."""
+    place, attribute = _split(target)
+    module = _from_file(Path(place)) if _is_file(place) else _from_name(place)
+    return Target(_agent(module, place, attribute), module.__name__)
+
+
+def _split(target: str) -> tuple[str, str]:
+    place, colon, attribute = target.rpartition(":")
+    if not colon or attribute.startswith(("\\", "/")):  # no attribute, or the colon of a drive
+        return target, ""
+    if not place or not attribute:
+        raise UsageError(f"{target!r} is no target. Write module:attribute or file.py:attribute.")
+    return place, attribute
+
+
+def _is_file(place: str) -> bool:
+    return place.endswith(".py") or "/" in place or "\\" in place
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.")
+    _first_on_path(path.resolve().parent)
+    name = path.stem if path.stem not in sys.modules else f"segue_target_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is no Python file.")
+    module, loader = importlib.util.module_from_spec(spec), spec.loader
+    sys.modules[name] = module  # before it runs: annotations are looked up there
+    _imported(str(path), lambda: loader.exec_module(module))
+    return module
+
+
+def _from_name(name: str) -> ModuleType:
+    _first_on_path(Path.cwd())
+    try:
+        return _imported(name, lambda: importlib.import_module(name))
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise UsageError(f"Importing {name} failed: there is no module {error.name!r}{_line_of(error)}. Is it installed?") from error
+        hint = f" There is a file {name}.py: write {name}.py." if Path(f"{name}.py").is_file() else ""
+        raise UsageError(f"There is no module {error.name!r}, neither installed nor in this directory.{hint}") from error
+
+
+def _imported(name: str, work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except (ModuleNotFoundError, UsageError):
+        raise
+    except (Exception, SystemExit) as error:
+        words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise UsageError(f"Importing {name} failed: {words}{_line_of(error)}.") from error
+
+
+def _line_of(error: BaseException) -> str:
+    """Where in the user's code an error arose: the last line that is not of the import system."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    ours = str(Path(__file__).parents[1])
+    users = [frame for frame in frames if not frame.filename.startswith(ours)]
+    return f" ({Path(users[-1].filename).name}, line {users[-1].lineno})" if users else ""
+
+
+def _first_on_path(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _agent(module: ModuleType, place: str, attribute: str) -> Agent:
+    agents = {name: value for name, value in vars(module).items() if isinstance(value, Agent)}
+    listed = f"Its agents: {', '.join(agents)}." if agents else "It has no agents."
+    if attribute:
+        value: Any = module
+        for part in attribute.split("."):
+            if not hasattr(value, part):
+                raise UsageError(f"{place} has no {attribute!r}. {listed}")
+            value = getattr(value, part)
+        if not isinstance(value, Agent):
+            raise UsageError(f"{place}:{attribute} is a {type(value).__name__}, not an Agent. {listed}")
+        return value
+    for name in USUAL:
+        if name in agents:
+            return agents[name]
+    distinct = {id(agent): agent for agent in agents.values()}
+    if len(distinct) == 1:
+        return next(iter(distinct.values()))
+    if not distinct:
+        raise UsageError(f"{place} has no agents. Name one that it leads to: {place}:ATTRIBUTE.")
+    raise UsageError(f"{place} has several agents: {', '.join(agents)}. Say with which to begin: {place}:{next(iter(agents))}.")

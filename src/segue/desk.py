@@ -1,0 +1,171 @@
+"""What the runs of one Runner share: who drives which conversation, and what is kept of it for the next run.
+A conversation is driven by one drive at a time. What is kept may be dropped at any time: the journal has it all."""
+
+import asyncio
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from segue.core.conversation import Conversation, replay
+from segue.core.events import ToolLate
+from segue.drive import SUPERSEDED, Drive
+from segue.errors import ConversationBusy, UsageError
+from segue.inputs import begins_anew, driven
+from segue.journal.base import Journal, Stored
+from segue.team import Team
+
+Busy = Literal["reject", "queue", "interrupt"]
+
+KEPT = 256
+"""How many conversations are kept folded, so that the next run need not fold them again."""
+
+
+class Kept(NamedTuple):
+    """What is kept of a conversation."""
+
+    conversation: Conversation
+    cache: dict[Any, Any]
+    driven: float = 0.0
+
+
+class Claim:
+    """A wish to drive a conversation, and then the right to: for the run with `key`, if it has one."""
+
+    def __init__(self, drive: Drive | None = None, key: str | None = None) -> None:
+        self.drive = drive
+        self.key = key
+        self.loop = asyncio.get_running_loop()
+        self.freed = asyncio.Event()
+        """Set whenever the conversation may have become free."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody drives under this claim any more."""
+        return (self.drive is not None and self.drive.over) or self.loop.is_closed()
+
+    def wake(self) -> None:
+        """Look again whether the conversation is free; from any thread."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.freed.set)
+
+
+class Desk:
+    """The conversations of one Runner."""
+
+    def __init__(self, team: Team, journal: Journal) -> None:
+        self.team = team
+        self.journal = journal
+        self.driver = f"d_{uuid.uuid4().hex[:12]}"
+        self._claims: dict[str, Claim] = {}
+        self._waiting: dict[str, list[Claim]] = {}
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._teams: dict[str, Team] = {}
+        self._lock = threading.Lock()
+
+    async def take(self, conversation: str, claim: Claim, busy: Busy) -> None:
+        """Claim a conversation, as `busy` says. The run that is going on is waited for if it has the same key."""
+        while True:
+            with self._lock:
+                running = self._claims.setdefault(conversation, claim)
+                if running is not claim and running.over:
+                    running = self._claims[conversation] = claim
+                if running is claim:
+                    return
+                same = claim.key is not None and claim.key == running.key
+                if busy == "reject" and not same:
+                    raise ConversationBusy(
+                        f'The conversation {conversation} is being run. Wait for it, or give busy="queue" or busy="interrupt".',
+                        conversation=conversation,
+                    )
+                claim.freed.clear()
+                self._waiting.setdefault(conversation, []).append(claim)
+            if busy == "interrupt" and not same and running.drive is not None:
+                running.drive.stop_soon(SUPERSEDED)
+            await claim.freed.wait()
+
+    def wake(self, conversation: str) -> None:
+        """Let those who wait for a conversation look again."""
+        with self._lock:
+            waiting = self._waiting.pop(conversation, [])
+        for claim in waiting:
+            claim.wake()
+
+    def release(self, conversation: str, claim: Claim, kept: Kept | None) -> None:
+        """Let the next one have the conversation. `kept`: what the drive left; `None` if that is not to be relied on."""
+        with self._lock:
+            if self._claims.get(conversation) is claim:  # or else another one has gone on meanwhile
+                del self._claims[conversation]
+                self._kept.pop(conversation, None)
+                if kept is not None:
+                    self._kept[conversation] = kept
+                    if len(self._kept) > KEPT:
+                        self._kept.popitem(last=False)
+        self.wake(conversation)
+
+    async def load(self, conversation: str) -> Kept:
+        """A conversation as the journal has it."""
+        kept = self._kept.get(conversation)
+        if kept is None:
+            stored = await self.journal.read(conversation)
+            return Kept(replay([row.event for row in stored]), {}, driven(stored))
+        stored = await self.journal.read(conversation, after=kept.conversation.seq)
+        if not stored:
+            return kept
+        events = [row.event for row in stored]
+        before = 0.0 if begins_anew(events) else kept.driven
+        return Kept(replay(events, kept.conversation), kept.cache, before + driven(stored))
+
+    async def events(self, conversation: str) -> list[Stored]:
+        """All events of a conversation."""
+        return await self.journal.read(conversation)
+
+    def drive_of(self, conversation: str) -> Drive | None:
+        """Who drives a conversation here, if anyone does."""
+        claim = self._claims.get(conversation)
+        return claim.drive if claim is not None and not claim.over else None
+
+    def drives(self) -> Sequence[Drive]:
+        """All drives that are going on here."""
+        return [claim.drive for claim in list(self._claims.values()) if claim.drive is not None and not claim.over]
+
+    def team_of(self, conversation: str) -> Team:
+        """The team, with the agents that tools of this conversation have returned."""
+        return self._teams.get(conversation, self.team)
+
+    def keep_team(self, conversation: str, team: Team) -> None:
+        """Remember a conversation's own team. It is not dropped: nothing else knows the agents that a tool has made."""
+        if team is not self.team:
+            self._teams[conversation] = team
+
+    def late(self, conversation: str, event: ToolLate) -> None:
+        """Write down a result that came when its drive was over; a drive that goes on now takes it in."""
+        task = asyncio.get_running_loop().create_task(self._write_late(conversation, event))
+        _TASKS.add(task)
+        task.add_done_callback(_TASKS.discard)
+
+    async def _write_late(self, conversation: str, event: ToolLate) -> None:
+        drive = self.drive_of(conversation)
+        if drive is not None:
+            drive.event_loop.call_soon_threadsafe(drive.tell, event)
+            return
+        claim = Claim()
+        await self.take(conversation, claim, "queue")
+        try:
+            stored = await self.journal.read(conversation)
+            await self.journal.append(conversation, len(stored) + 1, [event], at=time.time())
+        finally:
+            self.release(conversation, claim, None)
+
+
+_TASKS: set[asyncio.Task[None]] = set()
+"""An event loop holds its tasks weakly."""
+
+
+def checked_busy(busy: Any) -> Busy:
+    """The policy, if it is one."""
+    if busy not in ("reject", "queue", "interrupt"):
+        raise UsageError(f'busy={busy!r}: give "reject", "queue" or "interrupt".')
+    return busy  # type: ignore[no-any-return]

@@ -1,0 +1,87 @@
+"""What a run is begun with: a user's message, or a list that ends with one; and what a journal tells of earlier inputs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from segue.core.chat import from_chat
+from segue.core.conversation import Conversation, Status, replay
+from segue.core.events import AllowanceGiven, DriveStarted, Event, InputGiven, ToolLate
+from segue.core.messages import Message, System, User
+from segue.core.view import check
+from segue.errors import KeyReused, UsageError
+from segue.journal.base import Stored
+
+Input = str | Sequence[Mapping[str, Any]]
+
+
+class Given(NamedTuple):
+    """An input, read: what was said before, elsewhere, and what the user says now."""
+
+    earlier: tuple[Message, ...]
+    message: User
+
+
+def read_input(messages: Input) -> Given:
+    """Read an input. Raises `UsageError` for what no provider would take."""
+    if isinstance(messages, str):
+        if not messages:
+            raise UsageError("The user's message is empty.")
+        return Given((), User(_text(messages)))
+    read = list(from_chat(messages))
+    if any(isinstance(message, System) for message in read):
+        raise UsageError("The messages hold a system message. An agent's instructions are its own: Agent(..., instructions=...).")
+    if not read or not isinstance(read[-1], User):
+        raise UsageError("The messages must end with the user's.")
+    fault = check(read)
+    if fault:
+        raise UsageError(f"The messages are no history that a provider takes: {fault}.")
+    return Given(tuple(read[:-1]), read[-1])
+
+
+def _text(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def earlier_run(stored: Sequence[Stored], run: InputGiven) -> Conversation | None:
+    """The conversation as the run with the same key left it; `None` if there is no such run.
+
+    Raises `KeyReused` if that run was given another input.
+    """
+    at = next((at for at, row in enumerate(stored) if isinstance(row.event, InputGiven) and row.event.key == run.key), None)
+    if at is None:
+        return None
+    found = stored[at].event
+    assert isinstance(found, InputGiven)
+    if found.messages != run.messages:
+        raise KeyReused(f"The key {run.key!r} was used for another input of this conversation.")
+    c = Conversation()
+    for row in stored:
+        larger = replay([row.event], c)
+        if c.run.id == found.run != larger.run.id:
+            return c  # the next run begins here
+        c = larger
+    return c
+
+
+def driven(stored: Sequence[Stored]) -> float:
+    """Seconds of driving since the last input or allowance, over all drives (R19)."""
+    seconds, begun, last = 0.0, 0.0, 0.0
+    for row in stored:
+        if begins_anew([row.event]):
+            seconds, begun = 0.0, row.at
+        elif isinstance(row.event, DriveStarted):
+            seconds, begun = seconds + max(0.0, last - begun), row.at
+        if not isinstance(row.event, ToolLate):  # it may come at any time
+            last = row.at
+    return seconds + max(0.0, last - begun)
+
+
+def begins_anew(events: Sequence[Event]) -> bool:
+    """Whether what a run may spend is counted from these events on."""
+    return any(isinstance(event, InputGiven | AllowanceGiven) for event in events)
+
+
+def existing(c: Conversation, name: str) -> None:
+    """Raise `UsageError` for a conversation that the journal does not have."""
+    if c.status is Status.NEW:
+        raise UsageError(f"There is no conversation {name!r} in this journal.")

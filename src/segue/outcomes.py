@@ -1,0 +1,101 @@
+"""What came of a call, as an event that the model will read.
+Whatever a tool returns or raises has its place here (R6, R7); nothing of it escapes as an exception."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from segue.agent import Agent, Edge, Result
+from segue.core.conversation import Conversation
+from segue.core.events import FailureKind, Handoff, Outcome, ToolFailed, ToolReturned, ToolUnknown
+from segue.core.messages import Json
+from segue.tools.results import Unreadable, content_of
+from segue.tools.tool import Context
+from segue.world import Ready, World
+
+log = logging.getLogger("segue")
+
+
+def outcome(world: World, c: Conversation, ready: Ready, value: Any, error: BaseException | None, seconds: float) -> Outcome:
+    """What a call came to: what it returned, or raised, as the model will read it."""
+    if error is None:
+        try:
+            return _returned(world, c, ready, value, seconds)
+        except Exception as raised:
+            error = raised
+    if isinstance(error, Unreadable):
+        return ToolFailed(ready.slot.place, "result", f"{ready.offer.name} did its work, but {error}.", seconds=seconds)
+    log.warning("tool %s raised %s", ready.offer.name, type(error).__name__)
+    log.debug("tool %s raised:", ready.offer.name, exc_info=error)
+    return ToolFailed(ready.slot.place, "raised", _raised_words(error), seconds=seconds)
+
+
+def given_up(ready: Ready, kind: FailureKind, why: str) -> Outcome:
+    """The outcome of a call that was begun and not waited for (R25)."""
+    if ready.start.effect == "read":
+        return ToolFailed(ready.slot.place, kind, f"Given up: {why}.")
+    return ToolUnknown(ready.slot.place, unknown_words(ready.offer.name, why))
+
+
+def unknown_words(name: str, why: str) -> str:
+    """What a model is told of a call whose outcome nobody knows."""
+    return f"Outcome unknown: {why}. It is not known whether {name} took effect. Do not repeat it; say so, or find out by other means."
+
+
+def late_content(value: Any, error: BaseException | None) -> str:
+    """What is told of a result that came late."""
+    if error is not None:
+        return _raised_words(error)
+    try:
+        content = content_of(value)
+    except Unreadable as unreadable:
+        content = f"it ended, but {unreadable}"
+    return content if isinstance(content, str) else str(content)
+
+
+def handoff_to(world: World, target: str, edge: Edge | None, *, brief: Json = None, generated: bool = False) -> Handoff:
+    """A handoff to an agent of the team, along an edge if there is one, with what the agent will be shown (R15)."""
+    chosen = edge.view if edge and edge.view is not None else world.team.member(target).agent.view
+    shown = "custom" if callable(chosen) else chosen or "everything"
+    if shown == "brief" and brief is None:
+        shown = "handoff"
+    return Handoff(target, edge.kind if edge else "transfer", shown, brief, generated)
+
+
+def _raised_words(error: BaseException) -> str:
+    try:
+        words = content_of(str(error))
+    except Exception:
+        words = ""
+    return f"Failed with {type(error).__name__}: {words}" if words else f"Failed with {type(error).__name__}."
+
+
+def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: float) -> Outcome:
+    place, changes = ready.slot.place, dict(ready.context.changes)
+    if ready.variables is not None:
+        changes = {**_changed(c.context, ready.variables), **changes}
+    target: Agent | None = None
+    if isinstance(value, Result):
+        target = value.agent
+        for name, changed in (value.context or {}).items():
+            ready.context.set(**{name: changed})
+            changes[name] = ready.context.changes[name]
+        value = value.value if value.value is not None else ""
+    elif isinstance(value, Agent):
+        target, value = value, ""
+    content = content_of(value)
+    if target is None:
+        return ToolReturned(place, content, None, changes, seconds)
+    if target.name not in world.team or world.team.member(target.name).agent is not target:
+        if not world.open_team:
+            words = f"{ready.offer.name} returned the agent {target.name!r}, which the team does not know. Name it in agents=[...]."
+            return ToolFailed(place, "result", words, seconds=seconds)
+        world.team = world.team.joined(target)
+    edge = world.team.member(c.active).edges.get(target.name)
+    return ToolReturned(place, content, handoff_to(world, target.name, edge), changes, seconds)
+
+
+def _changed(before: Mapping[str, Json], after: dict[str, Json]) -> dict[str, Json]:
+    from_before: Context[Any] = Context()
+    from_before.set(**{name: value for name, value in after.items() if name not in before or before[name] != value})
+    return from_before.changes

@@ -1,0 +1,17 @@
+"""For tests of programs that use Segue: models that ask nobody, a journal in memory, and a guard against real requests.
+These are real implementations, not mocks: a run under them is the same run."""
+
+from segue.journal.memory import MemoryJournal
+from segue.models.denied import allow_model_requests, deny_model_requests
+from segue.models.recording import RecordingModel, ReplayModel
+from segue.models.scripted import FunctionModel, ScriptedModel
+
+__all__ = [
+    "FunctionModel",
+    "MemoryJournal",
+    "RecordingModel",
+    "ReplayModel",
+    "ScriptedModel",
+    "allow_model_requests",
+    "deny_model_requests",
+]

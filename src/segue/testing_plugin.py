@@ -1,1 +1,0 @@
-"""The pytest plugin that an installed Segue brings: no test asks a real model by accident."""
