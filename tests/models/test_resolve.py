@@ -82,7 +82,7 @@ async def test_a_variable_says_where_a_provider_is(spec: str, variable: str, url
     assert pieces[0].dialect == f"openai-chat/{spec.partition(':')[0]}"  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("spec", ["gpt-5-mini", "nobody:m", "openai:", ":m", ""])
+@pytest.mark.parametrize("spec", ["nobody:m", "openai:", ":m", ""])
 def test_a_string_that_names_no_model_is_answered_with_the_providers(spec: str):
     with pytest.raises(UsageError, match=r"openai-chat.*ollama.*cerebras"):
         model_from(spec)
@@ -112,3 +112,10 @@ def test_the_package_has_no_other_names():
 
     with pytest.raises(AttributeError, match="nonsense"):
         segue.models.nonsense
+
+
+def test_a_name_alone_is_openais(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    model = model_from("gpt-5-mini")
+    assert (model.name, type(model).__name__) == ("gpt-5-mini", "OpenAIResponses")

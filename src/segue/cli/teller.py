@@ -26,7 +26,10 @@ class Teller:
         self._story = Story()
         self._speaker = ""
         """Whose text is being printed; empty between replies."""
+        self._calls: dict[str, str] = {}
+        """The calls of this run, as they are written, by place."""
         self._last_call = ""
+        """The place of the call whose line stands last on the screen, as calls go."""
         self.replies = 0
         self.spent = Usage()
         self.seconds = 0.0
@@ -35,6 +38,7 @@ class Teller:
         """Take up a conversation where it stands, for one run."""
         self._story = Story(conversation)
         self._speaker = self._last_call = ""
+        self._calls.clear()
         self.replies, self.spent, self.seconds = 0, Usage(), 0.0
 
     @property
@@ -66,7 +70,7 @@ class Teller:
                 self._replied(beat)
             case Called(_, place, name, arguments):
                 self._hush()
-                self._last_call = place
+                self._last_call, self._calls[place] = place, call_words(name, arguments, 50)
                 self._screen.line(f"  ▸ {call_words(name, arguments, self._screen.width - 4)}", TOOL)
             case Answered():
                 self._answered(beat)
@@ -98,7 +102,7 @@ class Teller:
         self._hush()
         if beat.how == "returned" and not beat.text:
             return
-        name = "" if beat.place == self._last_call else f"{beat.name}: "
+        call = "" if beat.place == self._last_call else f"{self._calls.get(beat.place, beat.name)}: "
         said = beat.text if beat.how == "returned" else f"{beat.how.replace('_', ' ')}: {beat.text}"
         lines = said.splitlines() or [""]
         shown = [one_line(line, LONGEST_LINE) for line in lines[:MOST_LINES]]
@@ -106,7 +110,7 @@ class Teller:
             shown.append(f"… {counted(len(lines) - MOST_LINES, 'more line')}")
         style = FAINT if beat.how in ("returned", "settled", "late") else WRONG
         for number, line in enumerate(shown):
-            self._screen.lead(f"    {'→ ' + name if number == 0 else '  '}", style)
+            self._screen.lead(f"    {'→ ' + call if number == 0 else '  '}", style)
             self._screen.flow(line, style, indent=6)
             self._screen.end()
 

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from segue.errors import ProviderError, ProviderTimeout
 
+OPENAI_URL = "https://api.openai.com/v1"
+
 
 class Answer(Protocol):
     """An answer whose body is still to come."""

@@ -10,12 +10,10 @@ from segue.core.messages import Reply
 from segue.errors import UsageError
 from segue.model import Delta, ModelRequest, Restarted
 from segue.models.carrier import Clock, Decoder, carry
-from segue.models.exchange import Exchange
+from segue.models.exchange import OPENAI_URL, Exchange
 from segue.wire import openai_chat, openai_responses
 from segue.wire.chat_assembly import DIALECT as CHAT
 from segue.wire.responses_items import DIALECT as RESPONSES
-
-OPENAI_URL = "https://api.openai.com/v1"
 
 
 class _OpenAI(ABC):

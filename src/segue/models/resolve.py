@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from segue.errors import UsageError
 from segue.model import Model
-from segue.models.openai import OPENAI_URL, OpenAIChat, OpenAIResponses
+from segue.models.exchange import OPENAI_URL
 
 
 class Provider(NamedTuple):
@@ -49,16 +49,17 @@ _made: dict[tuple[str, str, str], Model] = {}
 def model_from(spec: str | Model) -> Model:
     """The model that a "provider:model" string names; a model is given back as it is.
 
-    The same string under the same environment is the same model. "openai:…" speaks Responses with api.openai.com, and Chat
-    Completions where `OPENAI_BASE_URL` points elsewhere; "openai-chat:…" and "openai-responses:…" say which.
+    A name alone ("gpt-5-mini") is OpenAI's. The same string under the same environment is the same model. "openai:…" speaks
+    Responses with api.openai.com, and Chat Completions where `OPENAI_BASE_URL` points elsewhere; "openai-chat:…" and
+    "openai-responses:…" say which.
     """
     if not isinstance(spec, str):
         if isinstance(spec, Model):
             return spec
         raise UsageError(f"A model is a string like 'openai:gpt-5-mini' or a model object, not {type(spec).__name__}.")
-    name, colon, model = spec.partition(":")
+    name, model = spec.split(":", 1) if ":" in spec else ("openai", spec)
     provider = PROVIDERS.get(name)
-    if not colon or not model or provider is None:
+    if not model or provider is None:
         raise UsageError(f"{spec!r} names no model. Write provider:model; the providers are {', '.join(PROVIDERS)}.")
     base_url = _url(name, provider)
     key = next((os.environ[variable] for variable in provider.keys if os.environ.get(variable)), "")
@@ -83,6 +84,8 @@ def _url(name: str, provider: Provider) -> str:
 
 
 def _make(name: str, model: str, base_url: str, key: str) -> Model:
+    from segue.models.openai import OpenAIChat, OpenAIResponses  # here, because a program may bring models of its own
+
     kind = OpenAIResponses if name == "openai-responses" or (name == "openai" and base_url == OPENAI_URL) else OpenAIChat
     provider = "openai" if name.startswith("openai-") else name
     return kind(model, base_url=base_url, api_key=key or None, provider=provider)

@@ -4,6 +4,7 @@ shown live and what is told afterwards come from here. Nothing here formats or p
 
 from typing import Literal, NamedTuple
 
+from segue.core import turns
 from segue.core.conversation import Conversation, apply
 from segue.core.events import (
     ApprovalAsked,
@@ -122,14 +123,15 @@ class Story:
             self._begun.clear()
         beats = self._beats(before, event)
         if before.stack and before.active != after.active:
-            beats.append(HandedOver(before.active, after.active, _kind(before.stack, after.stack)))
+            switch = HandedOver(before.active, after.active, _kind(before.stack, after.stack))
+            beats.insert(len(beats) - isinstance(event, InputGiven), switch)  # an input that interrupts comes after what it ended
         return beats
 
     def _beats(self, before: Conversation, event: Event) -> list[Beat]:
         active = before.active
         match event:
             case InputGiven(run, messages, by=by):
-                return [Asked(run, _said(messages), by or "")]
+                return [*self._ended_by(before, event), Asked(run, _said(messages), by or "")]
             case ModelReplied(agent, reply, attempt, seconds, cost, refused):
                 return [Replied(agent, reply, attempt, seconds, cost, refused)]
             case ToolStarted(place, name, arguments):
@@ -147,11 +149,25 @@ class Story:
             case ApprovalAsked(_, place, agent, name, arguments):
                 return [Waits(agent, place, name, arguments)]
             case ApprovalDecided(_, _, decision, by, reason):
-                return [Decided(decision, by, reason)]
+                return [Decided(decision, by, reason), *self._ended_by(before, event)]
             case RunEnded(kind, reason, words):
                 return [Ended(kind, reason, words)]
             case _:
                 return []
+
+    def _ended_by(self, before: Conversation, event: InputGiven | ApprovalDecided) -> list[Beat]:
+        """Outcomes that are no events of their own: of a call that was denied, or given up for what the user said next."""
+        if before.turn is None:
+            return []
+        if isinstance(event, ApprovalDecided):
+            turn = turns.update(before.turn, event, before.drive)
+        else:
+            turn = turns.supersede(before.turn) if event.busy == "interrupt" else before.turn
+        beats: list[Beat] = []
+        for was, slot in zip(before.turn.slots, turn.slots, strict=True):
+            if was.outcome is None and slot.outcome is not None:
+                beats += self._beats(before, slot.outcome)
+        return beats
 
     def _call(self, agent: str, place: str, name: str, arguments: str) -> list[Beat]:
         if place in self._begun:

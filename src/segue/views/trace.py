@@ -75,32 +75,35 @@ class Trace:
 def trace(rows: Iterable[Row]) -> Trace:
     """Fold stored events into a trace."""
     made, story = Trace(), Story()
+    runs: dict[str, RunTrace] = {}
     calls: dict[str, CallTrace] = {}
     for _, at, event in rows:
         if isinstance(event, Started):
             made.conversation, made.entry = event.conversation, event.agent
+        run = runs.get(story.conversation.run.id)  # the run before the event: the event may have ended it and begun the next
         for beat in story.follow(event):
-            _add(made.runs, calls, beat, at)
-        made.active = story.conversation.active
-        if made.runs:
-            made.runs[-1].seconds = max(made.runs[-1].seconds, at - made.runs[-1].began)
+            if isinstance(beat, Asked):
+                runs[beat.run] = RunTrace(beat.run, beat.text, at)
+            elif run is not None:
+                _add(run, calls, beat, at)
+                run.seconds = max(run.seconds, at - run.began)
+    made.runs = list(runs.values())
+    made.active = story.conversation.active
     return made
 
 
-def _add(runs: list[RunTrace], calls: dict[str, CallTrace], beat: Beat, at: float) -> None:
+def _add(run: RunTrace, calls: dict[str, CallTrace], beat: Beat, at: float) -> None:
     match beat:
-        case Asked(run, text):
-            runs.append(RunTrace(run, text, at))
         case Replied(agent, reply, attempt, seconds, cost, refused):
             said = reply.text or (f"[declined] {reply.refusal}" if reply.refusal else "")
             turn = TurnTrace(agent, at - seconds, seconds, said, reply.model, reply.usage, cost, attempt, refused)
-            runs[-1].turns.append(turn)
+            run.turns.append(turn)
         case Called(_, place, name, arguments) | Waits(_, place, name, arguments):
             # A call that waited for a person and is made now is still the same call.
             call = calls.get(place) or CallTrace(place, name, arguments, at)
             if place not in calls:
                 calls[place] = call
-                runs[-1].turns[-1].calls.append(call)
+                run.turns[-1].calls.append(call)
             call.began, call.how = at, "waits" if isinstance(beat, Waits) else ""
         case Answered(_, place, _, "late", text):
             if place in calls:
@@ -109,9 +112,9 @@ def _add(runs: list[RunTrace], calls: dict[str, CallTrace], beat: Beat, at: floa
             call = calls[place]
             call.how, call.text, call.seconds = how, text, seconds or max(0.0, at - call.began)
         case HandedOver():
-            runs[-1].turns[-1].handoff = beat
+            run.turns[-1].handoff = beat
         case Ended():
-            runs[-1].ended = beat
+            run.ended = beat
         case _:
             pass
 

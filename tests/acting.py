@@ -1,0 +1,41 @@
+"""Short ways to put agents on a stage: scripted models, what they were asked, and what tools answered."""
+
+import asyncio
+from typing import Any
+
+from segue.core.chat import as_chat
+from segue.core.messages import System
+from segue.core.view import check
+from segue.testing import ScriptedModel
+
+
+def answers(messages: list[dict[str, Any]]) -> list[Any]:
+    """What tools answered, in order."""
+    return [message["content"] for message in messages if message["role"] == "tool"]
+
+
+def asked(model: ScriptedModel, at: int = -1) -> list[dict[str, Any]]:
+    """The messages of one request, instructions included."""
+    return [as_chat(message) for message in model.requests[at].messages]
+
+
+def instructions(model: ScriptedModel) -> list[str]:
+    """The instructions of each request."""
+    return [message.content for request in model.requests for message in request.messages if isinstance(message, System)]
+
+
+def offered(model: ScriptedModel) -> list[list[str]]:
+    """The names of the tools in each request."""
+    return [[tool.name for tool in request.tools] for request in model.requests]
+
+
+def legal(model: ScriptedModel) -> bool:
+    """Whether every request was a history that the strictest provider takes."""
+    return [check(request.messages) for request in model.requests] == [None] * len(model.requests)
+
+
+async def until(condition) -> None:
+    """Let other tasks and threads go on until something is so."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
