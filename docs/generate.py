@@ -8,11 +8,10 @@ import configparser
 import difflib
 import re
 import sys
-from collections import defaultdict
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from random import Random
 from typing import Any, get_args
 
 from click.testing import CliRunner
@@ -21,15 +20,15 @@ from source import Field, Found, find
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the laws' generator of journals stands among the tests
 
+import diagram  # noqa: E402
+
+import segue as face  # noqa: E402
 from segue import errors  # noqa: E402
-from segue.cli import main as segue  # noqa: E402
-from segue.core.conversation import ACCEPTS, Status  # noqa: E402
+from segue.cli import main as commands  # noqa: E402
 from segue.core.events import Event  # noqa: E402
-from tests.laws.generator import walk  # noqa: E402
 
 PART = re.compile(r"(<!-- generated: (?P<words>[^>]+?) -->\n)(?P<text>.*?)(<!-- /generated -->)", re.DOTALL)
 LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<target>[^)\s]+)\)")
-JOURNALS = 4_000
 
 
 # ---- the commands
@@ -37,41 +36,13 @@ JOURNALS = 4_000
 
 def help_text(*words: str) -> str:
     """The help of a command, as a terminal of 100 columns shows it."""
-    result = CliRunner().invoke(segue, [*words, "--help"], prog_name="segue", terminal_width=100, color=False, catch_exceptions=False)
+    result = CliRunner().invoke(commands, [*words, "--help"], prog_name="segue", terminal_width=100, color=False, catch_exceptions=False)
     if result.exit_code:
         raise SystemExit(f"segue {' '.join(words)} --help ended with {result.exit_code}")
     return f"```text\n{result.output.rstrip()}\n```\n"
 
 
 # ---- the machine
-
-
-def machine() -> str:
-    """Which event may happen in which status: ACCEPTS, turned by a quarter."""
-    statuses = list(ACCEPTS)
-    accepted = [{event.__name__ for event in ACCEPTS[status]} for status in statuses]
-    rows = [["event", *(status.value for status in statuses)], ["---", *(":-:" for _ in statuses)]]
-    rows += [[f"`{name}`", *("●" if name in names else "" for names in accepted)] for name in sorted(set().union(*accepted))]
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
-
-
-def diagram() -> str:
-    """How the status changes, as the fold of random journals shows it; events that leave the status as it is are left out."""
-    ways: dict[tuple[Status, Status], set[str]] = defaultdict(set)
-    seen: set[tuple[Status, type]] = set()
-    for seed in range(JOURNALS):
-        journal = walk(Random(seed))
-        for before, event, after in zip(journal.states, journal.events, journal.states[1:], strict=False):
-            seen.add((before.status, type(event)))
-            if before.status is not after.status:
-                ways[before.status, after.status].add(type(event).__name__)
-    missing = {(status, kind) for status, kinds in ACCEPTS.items() for kind in kinds} - seen
-    if missing:
-        raise SystemExit(f"{JOURNALS} random journals do not show {missing}")
-    lines = ["stateDiagram-v2", "    [*] --> new"]
-    for (before, after), names in sorted(ways.items(), key=lambda way: [list(Status).index(status) for status in way[0]]):
-        lines.append(f"    {before.value} --> {after.value}: {', '.join(sorted(names))}")
-    return "```mermaid\n" + "\n".join(lines) + "\n```\n"
 
 
 def layers() -> str:
@@ -95,6 +66,16 @@ def api(place: str, *names: str) -> str:
     return "\n".join(_entry(find(_named(place, name))) for name in names)
 
 
+def brief(place: str, *names: str) -> str:
+    """Names of a module: signature and words."""
+    return "\n".join(_entry(find(_named(place, name))._replace(fields=[], methods=[])) for name in names)
+
+
+def given(place: str, *names: str) -> str:
+    """Names of a module that users are given and do not make: words, attributes, methods."""
+    return "\n".join(_entry(find(_named(place, name))._replace(signature="")) for name in names)
+
+
 def _named(place: str, name: str) -> Any:
     return getattr(import_module(place), name)
 
@@ -103,13 +84,23 @@ def _entry(found: Found) -> str:
     text = f"### `{found.name}`\n\n"
     if found.signature:
         text += f"```text\n{found.signature}\n```\n\n"
-    text += f"{found.words}\n"
+    text += f"{_wrapped(found.words)}\n"
     told = [field for field in found.fields if field.words]
     if told:
-        text += "\n" + "".join(f"- `{field.name}`{_typed(field)}: {_inline(field.words)}\n" for field in told)
+        text += "\n" + "".join(f"{_wrapped(f'- `{field.name}`{_typed(field)}: {_inline(field.words)}', '  ')}\n" for field in told)
     for method in found.methods:
-        text += f"\n```text\n{method.signature}\n```\n\n{method.words}\n"
+        text += f"\n```text\n{method.signature}\n```\n\n{_wrapped(method.words)}\n"
     return text
+
+
+def _wrapped(words: str, indent: str = "") -> str:
+    """Paragraphs in lines of the project's length; code is not broken."""
+    whole = re.sub(r"`[^`]+`", lambda code: code[0].replace(" ", "\0"), words)
+    lines = [
+        textwrap.fill(paragraph, 140, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        for paragraph in whole.split("\n\n")
+    ]
+    return "\n\n".join(lines).replace("\0", " ")
 
 
 def _typed(field: Field) -> str:
@@ -130,14 +121,19 @@ def events(*words: str) -> str:
     return "\n".join(_event(find(kind)) for kind in kinds)
 
 
+def words(place: str, *names: str) -> str:
+    """Types that are a choice of words."""
+    return "".join(f"- `{name}`: {', '.join(f'`{word}`' for word in get_args(_named(place, name)))}\n" for name in names)
+
+
 def parts(place: str, *names: str) -> str:
     """Values that events hold, with their fields."""
     return "\n".join(_event(find(_named(place, name))) for name in names)
 
 
 def _event(found: Found) -> str:
-    text = f"### `{found.name}`\n\n{found.words}\n"
-    fields = [field for field in found.fields if not (field.name == "total")]
+    text = f"### `{found.name}`\n\n{_wrapped(found.words)}\n"
+    fields = [field for field in found.fields if field.name != "total"]
     if fields:
         text += "\n| field | type | default | |\n| --- | --- | --- | --- |\n"
         text += "".join(f"| `{f.name}` | {_cell(f.type)} | {_cell(f.default)} | {_inline(f.words)} |\n" for f in fields)
@@ -152,7 +148,8 @@ def error_table() -> str:
     """Every error: under whom it stands, its words, exit code, HTTP status, attributes of its own."""
     rows = ["| error | | exit code | HTTP | attributes |\n| --- | --- | :-: | :-: | --- |\n"]
     for kind, depth in _below(errors.SegueError, 0):
-        own = [field.name for field in find(kind).fields if field.name not in ("exit_code", "http_status")]
+        inherited = {"exit_code", "http_status", *(field.name for above in kind.__mro__[1:-3] for field in find(above).fields)}
+        own = [field.name for field in find(kind).fields if field.name not in inherited]
         names = ", ".join(f"`{name}`" for name in own)
         first = _inline(find(kind).words).split(". ")[0]
         rows.append(f"| {'· ' * depth}`{kind.__name__}` | {first} | {kind.exit_code} | {kind.http_status} | {names} |\n")
@@ -174,12 +171,15 @@ def error_tree() -> str:
 
 PARTS: Mapping[str, Callable[..., str]] = {
     "help": help_text,
-    "machine": machine,
-    "diagram": diagram,
+    "machine": diagram.table,
+    "diagram": diagram.diagram,
     "layers": layers,
     "api": api,
+    "brief": brief,
+    "given": given,
     "events": events,
     "parts": parts,
+    "words": words,
     "errors": error_table,
     "tree": error_tree,
 }
@@ -218,6 +218,14 @@ def broken_links(path: Path) -> Iterator[str]:
             yield f"{match[0]}: there is no such test"
 
 
+def missing_names() -> Iterator[str]:
+    """The names of the face that the reference lacks."""
+    told = "".join((ROOT / "docs" / "reference" / page).read_text("utf-8") for page in ("api.md", "errors.md"))
+    for name in face.__all__:
+        if f"### `{name}`" not in told and f"`{name}` |" not in told:
+            yield f"docs/reference: segue.{name} is not told of"
+
+
 def _anchors(path: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
@@ -240,7 +248,7 @@ def main(write: bool) -> int:
             sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True), name, f"{name} (generated)"))
     if behind and not write:
         print(f"{behind} pages are behind; bring them up to date with: python3 dev.py docs --write")
-    broken = [f"{path.relative_to(ROOT)}: {words}" for path in pages() for words in broken_links(path)]
+    broken = [*missing_names(), *(f"{path.relative_to(ROOT)}: {words}" for path in pages() for words in broken_links(path))]
     print("".join(f"{line}\n" for line in broken), end="")
     return 1 if broken or (behind and not write) else 0
 

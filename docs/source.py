@@ -54,9 +54,10 @@ def find(thing: Any) -> Found:
     node = nodes[-1]
     words = _prose(ast.get_docstring(node) or "")
     if isinstance(node, ast.ClassDef):
-        return Found(node.name, _class_signature(node), words, list(_fields(node)), list(_methods(node)))
+        return Found(node.name, _class_signature(node, module), words, list(_fields(node)), list(_methods(node)))
     shown = [overload for overload in nodes[:-1] if _is_overload(overload)]
-    return Found(node.name, _signature(node.name, shown[-1] if shown else node), words, [], [])
+    begin = "await " if isinstance(node, ast.AsyncFunctionDef) else ""
+    return Found(node.name, begin + _signature(node.name, shown[-1] if shown else node), words, [], [])
 
 
 def _is_overload(node: ast.stmt) -> bool:
@@ -68,7 +69,8 @@ def _is_overload(node: ast.stmt) -> bool:
 
 def _signature(name: str, node: Any, *, method: bool = False, returns: bool = True) -> str:
     arguments = list(_arguments(node.args))[1 if method else 0 :]
-    after = f" -> {_type(node.returns)}" if returns and node.returns is not None else ""
+    shown = _type(node.returns) if returns else ""
+    after = f" -> {shown}" if shown and not shown.startswith("_") else ""
     return _laid_out(name, arguments, after)
 
 
@@ -84,6 +86,8 @@ def _arguments(args: ast.arguments) -> Iterator[str]:
     elif args.kwonlyargs:
         yield "*"
     for argument, default in zip(args.kwonlyargs, args.kw_defaults, strict=True):
+        if argument.arg.startswith("_"):
+            continue
         yield _argument(argument, default)
     if args.kwarg:
         yield f"**{_argument(args.kwarg, None)}"
@@ -102,7 +106,13 @@ def _type(node: ast.expr | None) -> str:
     return ast.unparse(node) if node is not None else ""
 
 
+SHOWN = {"NOTHING": "{}", "DEFAULTS": "Limits()"}
+"""Defaults that are better told by their value than by their name."""
+
+
 def _written(node: ast.expr) -> str:
+    if isinstance(node, ast.Name) and node.id in SHOWN:
+        return SHOWN[node.id]
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return f'"{node.value}"'
     return ast.unparse(node)
@@ -115,10 +125,12 @@ def _laid_out(name: str, arguments: list[str], after: str) -> str:
     return f"{name}(\n" + "".join(f"    {argument},\n" for argument in arguments) + f"){after}"
 
 
-def _class_signature(node: ast.ClassDef) -> str:
-    for member in node.body:
-        if isinstance(member, ast.FunctionDef) and member.name == "__init__":
-            return _signature(node.name, member, method=True, returns=False)
+def _class_signature(node: ast.ClassDef, module: ModuleType) -> str:
+    bases = {getattr(base, "id", "") for base in node.bases}
+    for family in (node, *(above for above in _tree(module).body if isinstance(above, ast.ClassDef) and above.name in bases)):
+        for member in family.body:
+            if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+                return _signature(node.name, member, method=True, returns=False)
     if _is_protocol(node):
         return ""
     fields = [(member, _default(member)) for member in node.body if isinstance(member, ast.AnnAssign) and _is_given(member)]
@@ -161,6 +173,8 @@ def _fields(node: ast.ClassDef) -> Iterator[Field]:
     for place, member in enumerate(body):
         if isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name) and _is_given(member):
             yield Field(member.target.id, _type(member.annotation), _default(member)[0], _text_after(body, place))
+        elif isinstance(member, ast.Assign) and isinstance(member.targets[0], ast.Name) and not member.targets[0].id.startswith("_"):
+            yield Field(member.targets[0].id, "", _written(member.value), _text_after(body, place))
         elif isinstance(member, ast.FunctionDef) and member.name == "__init__":
             yield from _set_in_init(member)
         elif isinstance(member, ast.FunctionDef) and _is_property(member) and not member.name.startswith("_"):

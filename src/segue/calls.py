@@ -4,6 +4,7 @@ What a tool does after it was given up is still heard, and told as a late result
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from types import CoroutineType
 from typing import Any, NamedTuple
 
 from segue.agent import AgentTool
@@ -85,8 +86,10 @@ class Calls:
     def _inline(self, place: str, offer: Tool, call: Ready) -> None:
         try:
             self._inbox.put(Done(place, _call_sync(offer, call), None))
-        except (Exception, SystemExit) as error:
-            self._inbox.put(Done(place, None, error))
+        except KeyboardInterrupt:  # on this thread it is the program's, and not the tool's
+            raise
+        except BaseException as error:
+            self._inbox.put(Done(place, None, error))  # whatever a tool raises is its outcome (R6)
 
     def _timed_out(self, place: str) -> None:
         call = self.under_way[place]
@@ -120,7 +123,7 @@ class Calls:
         if place not in self.under_way:
             self._heard(done)
             return None
-        if inspect.isawaitable(done.value):  # a sync tool made it; it is awaited like any other, within the same time
+        if _is_awaitable(done.value):  # a sync tool made it; it is awaited like any other, within the same time
             value = done.value
             self._spawn(place, lambda: value)
             return None
@@ -135,13 +138,19 @@ class Calls:
             self._jobs.pop(place, None)
         return Ended(call, done.value, done.error, self._loop.time() - self._began.pop(place))
 
+    def catch_up(self) -> None:
+        """Hear what has come of calls that were given up, while nobody waited for any."""
+        if self._given_up and not self.under_way:
+            for done in self._inbox.taken():
+                self._heard(done)
+
     def _heard(self, done: Done | Progress) -> None:
         """A call that was given up has ended after all; one that obeyed its cancellation has nothing to tell."""
         if isinstance(done, Progress):
             return
         call = self._given_up.pop(done.tag, None)
         self._tasks.pop(done.tag, None)
-        if inspect.iscoroutine(done.value):
+        if type(done.value) is CoroutineType:
             done.value.close()  # nobody is there to await it
         if call is not None and not isinstance(done.error, asyncio.CancelledError):
             self._late(call, done)
@@ -180,8 +189,17 @@ class Calls:
 async def _done(place: str, work: Callable[[], Awaitable[Any]]) -> Done:
     try:
         return Done(place, await work(), None)
-    except (Exception, SystemExit) as error:
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
         return Done(place, None, error)
+
+
+def _is_awaitable(value: Any) -> bool:
+    try:
+        return inspect.isawaitable(value)
+    except Exception:  # a proxy that does not even tell its class; what cannot be told of it is seen later
+        return False
 
 
 def _call_sync(offer: Tool, call: Ready) -> Any:

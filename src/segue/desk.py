@@ -2,9 +2,9 @@
 A conversation is driven by one drive at a time. What is kept may be dropped at any time: the journal has it all."""
 
 import asyncio
+import os
 import threading
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -14,7 +14,7 @@ from segue.core.events import ToolLate
 from segue.drive import SUPERSEDED, Drive
 from segue.errors import ConversationBusy, UsageError
 from segue.inputs import begins_anew, driven
-from segue.journal.base import Journal, Stored
+from segue.journal.base import Journal
 from segue.team import Team
 
 Busy = Literal["reject", "queue", "interrupt"]
@@ -58,7 +58,7 @@ class Desk:
     def __init__(self, team: Team, journal: Journal) -> None:
         self.team = team
         self.journal = journal
-        self.driver = f"d_{uuid.uuid4().hex[:12]}"
+        self.driver = f"d_{os.urandom(6).hex()}"
         self._claims: dict[str, Claim] = {}
         self._waiting: dict[str, list[Claim]] = {}
         self._kept: OrderedDict[str, Kept] = OrderedDict()
@@ -118,10 +118,6 @@ class Desk:
         before = 0.0 if begins_anew(events) else kept.driven
         return Kept(replay(events, kept.conversation), kept.cache, before + driven(stored))
 
-    async def events(self, conversation: str) -> list[Stored]:
-        """All events of a conversation."""
-        return await self.journal.read(conversation)
-
     def drive_of(self, conversation: str) -> Drive | None:
         """Who drives a conversation here, if anyone does."""
         claim = self._claims.get(conversation)
@@ -135,10 +131,14 @@ class Desk:
         """The team, with the agents that tools of this conversation have returned."""
         return self._teams.get(conversation, self.team)
 
-    def keep_team(self, conversation: str, team: Team) -> None:
-        """Remember a conversation's own team. It is not dropped: nothing else knows the agents that a tool has made."""
+    def left(self, conversation: str, team: Team) -> None:
+        """A drive is over: who waits for the conversation need not wait for its consumer.
+
+        The team is remembered where tools have added to it, and not dropped: nothing else knows the agents that they made.
+        """
         if team is not self.team:
             self._teams[conversation] = team
+        self.wake(conversation)
 
     def late(self, conversation: str, event: ToolLate) -> None:
         """Write down a result that came when its drive was over; a drive that goes on now takes it in."""

@@ -158,11 +158,19 @@ class Drive:
                     assert_never(steps[0])
             for event in await self._flush():
                 yield event
-            if ready:
-                async for item in self._make(ready):
-                    yield item
-        for event in await self._flush():  # late results that came with the last append
-            yield event
+            if not ready:
+                continue
+            calls = self._begin(ready)
+            while calls.under_way:
+                ended, progress = await calls.take()
+                self._decide(*[self._outcome(one) for one in ended])
+                for note in progress:
+                    yield note
+                for event in await self._flush():
+                    yield event
+        while self._pending:  # late results that came with the last append
+            for event in await self._flush():
+                yield event
 
     async def _prepare(self, steps: Sequence[Step]) -> list[Ready]:
         """Look at the calls that may be made side by side; what is decided of them joins the next append."""
@@ -191,18 +199,11 @@ class Drive:
         self._decide(*decided)  # at once, so that a cancel in between leaves no call started that is not begun
         return ready
 
-    async def _make(self, ready: list[Ready]) -> AsyncGenerator[Item, None]:
-        """Make calls side by side, and append what came of them as it comes."""
-        calls = self._calls
-        assert calls is not None
-        calls.begin(ready)
-        while calls.under_way:
-            ended, progress = await calls.take()
-            self._decide(*[self._outcome(one) for one in ended])
-            for said in progress:
-                yield said
-            for event in await self._flush():
-                yield event
+    def _begin(self, ready: list[Ready]) -> Calls:
+        """Make calls side by side; what came of them is appended as it comes."""
+        assert self._calls is not None
+        self._calls.begin(ready)
+        return self._calls
 
     def _outcome(self, ended: Ended) -> Outcome:
         match ended.error:
@@ -221,8 +222,8 @@ class Drive:
             if self.world.trace is not None:
                 self.world.trace.saw(event, before, self.conversation)
 
-    async def _flush(self) -> list[Event]:
-        """Append what was decided."""
+    async def _flush(self) -> Sequence[Event]:
+        """Append what was decided; give it back if somebody is told."""
         events, self._pending = self._pending, []
         if events:
             seq = self.conversation.seq - len(events) + 1
@@ -235,7 +236,9 @@ class Drive:
             except Exception:
                 self.lost = True
                 raise
-        return events
+        if self._calls is not None:
+            self._calls.catch_up()
+        return events if self.world.told else ()
 
     async def _close(self, end: RunEnded) -> None:
         """End the run, whatever is cancelled meanwhile."""
@@ -256,6 +259,7 @@ class Drive:
                 self._decide(self._outcome(ended))
         if not self.lost:
             self._decide(*close_out(self.conversation, end, drive=self.conversation.drive))
+        while self._pending and not self.lost:  # again, for late results that come meanwhile
             await self._flush()
         self._finish()
 

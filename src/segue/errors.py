@@ -63,6 +63,8 @@ class KeyReused(UsageError):
 class NoOutput(UsageError):
     """The run has no output: it is waiting, limited, failed or cancelled."""
 
+    exit_code = 1
+
     status: str = ""
 
 

@@ -1,11 +1,13 @@
 """What a run is begun with: a user's message, or a list that ends with one; and what a journal tells of earlier inputs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from segue.core.chat import from_chat
 from segue.core.conversation import Conversation, Status, replay
 from segue.core.events import AllowanceGiven, DriveStarted, Event, InputGiven, ToolLate
+from segue.core.limits import Limits
 from segue.core.messages import Message, System, User
 from segue.core.view import check
 from segue.errors import KeyReused, UsageError
@@ -79,6 +81,16 @@ def driven(stored: Sequence[Stored]) -> float:
 def begins_anew(events: Sequence[Event]) -> bool:
     """Whether what a run may spend is counted from these events on."""
     return any(isinstance(event, InputGiven | AllowanceGiven) for event in events)
+
+
+def allowance(given: Limits | None, now: Limits) -> AllowanceGiven:
+    """A new allowance, under the limits that are given, or under those that hold now."""
+    if given is None:
+        return AllowanceGiven()
+    changes = {field.name: getattr(given, field.name) for field in fields(given) if getattr(given, field.name) != getattr(now, field.name)}
+    if changes.get("prices"):
+        changes["prices"] = {model: list(price) for model, price in changes["prices"].items()}
+    return AllowanceGiven(changes)
 
 
 def existing(c: Conversation, name: str) -> None:

@@ -9,7 +9,7 @@ from segue.agent import Agent, Edge, Result
 from segue.core.conversation import Conversation
 from segue.core.events import FailureKind, Handoff, Outcome, ToolFailed, ToolReturned, ToolUnknown
 from segue.core.messages import Json
-from segue.tools.results import Unreadable, content_of
+from segue.tools.results import Unreadable, clean, content_of
 from segue.tools.tool import Context
 from segue.world import Ready, World
 
@@ -21,10 +21,11 @@ def outcome(world: World, c: Conversation, ready: Ready, value: Any, error: Base
     if error is None:
         try:
             return _returned(world, c, ready, value, seconds)
-        except Exception as raised:
-            error = raised
-    if isinstance(error, Unreadable):
-        return ToolFailed(ready.slot.place, "result", f"{ready.offer.name} did its work, but {error}.", seconds=seconds)
+        except Unreadable as unreadable:
+            why = str(unreadable)
+        except Exception as raised:  # a foreign object's own methods, or a context that is no JSON
+            why = f"what it returned cannot be used ({type(raised).__name__}: {_words(raised)})"
+        return ToolFailed(ready.slot.place, "result", f"{ready.offer.name} did its work, but {why}.", seconds=seconds)
     log.warning("tool %s raised %s", ready.offer.name, type(error).__name__)
     log.debug("tool %s raised:", ready.offer.name, exc_info=error)
     return ToolFailed(ready.slot.place, "raised", _raised_words(error), seconds=seconds)
@@ -50,6 +51,8 @@ def late_content(value: Any, error: BaseException | None) -> str:
         content = content_of(value)
     except Unreadable as unreadable:
         content = f"it ended, but {unreadable}"
+    except Exception as raised:
+        content = f"it ended, but what it returned cannot be used ({type(raised).__name__})"
     return content if isinstance(content, str) else str(content)
 
 
@@ -63,11 +66,16 @@ def handoff_to(world: World, target: str, edge: Edge | None, *, brief: Json = No
 
 
 def _raised_words(error: BaseException) -> str:
-    try:
-        words = content_of(str(error))
-    except Exception:
-        words = ""
+    words = _words(error)
     return f"Failed with {type(error).__name__}: {words}" if words else f"Failed with {type(error).__name__}."
+
+
+def _words(error: BaseException) -> str:
+    """What an exception says of itself; nothing, if that raises too."""
+    try:
+        return clean(str(error))
+    except Exception:
+        return ""
 
 
 def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: float) -> Outcome:
@@ -81,6 +89,8 @@ def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: 
             ready.context.set(**{name: changed})
             changes[name] = ready.context.changes[name]
         value = value.value if value.value is not None else ""
+        if target is not None and not isinstance(target, Agent):
+            raise Unreadable(f"its Result(agent=...) holds a {type(target).__name__}, and no Agent")
     elif isinstance(value, Agent):
         target, value = value, ""
     content = content_of(value)

@@ -1,14 +1,13 @@
 """A step in, events out: the one place that calls models and users' functions.
 What they do becomes an event; nothing is decided here that the core could decide."""
 
-import hashlib
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from segue.agent import Agent, AgentTool, Edge, Guard
 from segue.calling import called, copied, value_of
-from segue.core.arguments import canonical, parse
+from segue.core.arguments import canonical, digest, parse
 from segue.core.chat import as_chat, from_chat
 from segue.core.conversation import CallTool, Conversation, Recover
 from segue.core.events import (
@@ -33,7 +32,11 @@ from segue.outcomes import handoff_to, unknown_words
 from segue.spans import SILENT
 from segue.team import Member, Return, Transfer
 from segue.tools.tool import Context, Tool
+from segue.tools.typed import Typed
 from segue.world import Ready, World
+
+OPEN: frozenset[str] = frozenset()
+"""No way is closed."""
 
 # ---- the model -------------------------------------------------------------
 
@@ -113,8 +116,12 @@ async def _instructions(agent: Agent, world: World, c: Conversation) -> str:
 async def _request(world: World, c: Conversation, member: Member, text: str) -> ModelRequest:
     agent = member.agent
     messages = await _view(world, c, member)
-    closed = frozenset([offer.spec.name for offer in member.conditional if not await _open(offer.edge, world, c)])
-    typed = agent.typed_output
+    closed = (
+        frozenset([offer.spec.name for offer in member.conditional if not await _open(offer.edge, world, c)])
+        if member.conditional
+        else OPEN
+    )
+    typed = _output_type(agent, c)
     return ModelRequest(
         messages=[System(text), *messages] if text else messages,
         tools=member.specs(c.stack[-2].agent if len(c.stack) > 1 else "", closed),
@@ -159,15 +166,21 @@ async def _judge(world: World, c: Conversation, member: Member, reply: Reply) ->
     if reply.calls or _cut(reply):
         return None, None
     answer: Any = reply.text or ""
-    if member.agent.typed_output is not None:
+    typed = _output_type(member.agent, c)
+    if typed is not None:
         try:
-            answer = member.agent.typed_output.read(answer)
+            answer = typed.read(answer)
         except ArgumentsRefused as error:
             return f"Your answer does not fit what is asked for: {error}. Answer again, with a JSON object that fits the schema only.", None
     refusal = await _guarded(member.guards["output"], world.context(c), answer)
     if refusal:
         return refusal[1], _guard_end("output guard", *refusal)
     return None, None
+
+
+def _output_type(agent: Agent, c: Conversation) -> Typed | None:
+    """What an answer must fit. Who was called may talk to the user: it owes its value to its caller, by the tool that returns."""
+    return agent.typed_output if len(c.stack) == 1 else None
 
 
 def _cut(reply: Reply) -> bool:
@@ -239,9 +252,7 @@ async def _generated(
         raise ArgumentsRefused(f"{offer.spec.name} takes no arguments.", fields=tuple((name, "unknown") for name in arguments))
     if not await _open(edge, world, c):
         return ToolFailed(slot.place, "closed_edge", f"Not transferred: the way to {edge.target} is closed now.", transfer=True)
-    refusal = handoff_refusal(
-        c.run.spent, c.run.limits, len(c.stack), kind=edge.kind, active=member.agent.name, target=edge.target
-    )
+    refusal = handoff_refusal(c.run.spent, c.run.limits, len(c.stack), kind=edge.kind, active=member.agent.name, target=edge.target)
     if refusal:
         return ToolFailed(slot.place, "limit", refusal, transfer=True)
     return ToolReturned(slot.place, "", handoff_to(world, edge.target, edge, brief=brief, generated=True))
@@ -251,29 +262,26 @@ async def _ready(
     world: World, c: Conversation, member: Member, slot: Slot, offer: Tool | AgentTool, arguments: dict[str, Json]
 ) -> Ready | Event:
     text = canonical(arguments)
-    key = call_key(c.id, slot.place, text)
+    context = world.context(c, slot, text)
     if isinstance(offer, AgentTool):
         given = arguments.get("input")
         if not isinstance(given, str) or len(arguments) != 1:
             raise ArgumentsRefused("input: a text is needed, and nothing else.", fields=(("input", "a text is needed"),))
-        context = world.context(c, slot, key)
         if refusal := await _guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments)):
             return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
-        start = ToolStarted(slot.place, offer.name, text, "keyed", key)
+        start = ToolStarted(slot.place, offer.name, text, "keyed", context.key)
         return Ready(slot, offer, (given,), {}, context, None, None, start)
-    context = world.context(c, slot, key)
     wants_variables = offer.parameters.context_variables
     variables = copied(c.context) if wants_variables else None
     args, kwargs = offer.parameters.bind(arguments, context=context, context_variables=variables)
-    if refusal := await _guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments)):
+    if member.guards["tool"] and (refusal := await _guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments))):
         return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
     if offer.approve is not False and (slot.decision is None or slot.approval is None or slot.approval.arguments != text):
         needed = offer.approve if isinstance(offer.approve, bool) else await value_of(offer.approve(arguments, context))
         if needed:
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            return ApprovalAsked(key[:16], slot.place, member.agent.name, offer.name, text, digest, offer.fingerprint)
+            return ApprovalAsked(context.key[:16], slot.place, member.agent.name, offer.name, text, digest(text), offer.fingerprint)
     approval = slot.approval.id if slot.approval else None
-    start = ToolStarted(slot.place, offer.name, text, offer.effect, key if offer.effect == "keyed" else "", approval)
+    start = ToolStarted(slot.place, offer.name, text, offer.effect, context.key if offer.effect == "keyed" else "", approval)
     timeout = offer.timeout if offer.timeout is not None else c.run.limits.tool_timeout
     return Ready(slot, offer, args, kwargs, context, variables, timeout, start)
 
@@ -283,8 +291,3 @@ class GuardedCall(NamedTuple):
 
     name: str
     arguments: Mapping[str, Json]
-
-
-def call_key(conversation: str, place: str, arguments: str) -> str:
-    """The key of a call: the same over retries and resumes, for no other call (R26)."""
-    return hashlib.sha256(f"{conversation}\n{place}\n{arguments}".encode()).hexdigest()[:32]

@@ -74,6 +74,10 @@ class Inbox:
                 await self._waiter
             finally:
                 self._waiter = None
+        return self.taken()
+
+    def taken(self) -> list[Any]:
+        """All that was done since the last time, without waiting."""
         taken = []
         while self._done:
             taken.append(self._done.popleft())

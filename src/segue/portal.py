@@ -22,7 +22,7 @@ class Portal:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._pid = 0
+        self._pid = os.getpid()
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do something on the portal's loop and wait for it, in a copy of this context. Ctrl-C cancels it, and is passed on."""
@@ -42,9 +42,10 @@ class Portal:
             raise
 
     def _running(self) -> asyncio.AbstractEventLoop:
+        if self._pid != os.getpid():
+            self.__init__()  # type: ignore[misc]  # threads do not survive a fork, and the lock may have been held
         with self._lock:
-            if self._loop is None or self._pid != os.getpid():
-                self._pid = os.getpid()
+            if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=_serve, args=(self._loop,), name="segue-portal", daemon=True)
                 self._thread.start()
@@ -52,10 +53,12 @@ class Portal:
 
     def close(self) -> None:
         """End the loop and what lives on it; the next use begins a new one."""
+        if self._pid != os.getpid():
+            return
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-            if loop is None or thread is None or self._pid != os.getpid():
-                return
+        if loop is None or thread is None:
+            return
         asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result(timeout=5)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=5)

@@ -49,7 +49,7 @@ class Response(Generic[Out]):
         if self.status != "done" or reply is None:
             words = f"The run has no output: it is {self.status}. Look at response.error, or response.waiting_for."
             raise NoOutput(words, status=self.status)
-        typed = self.agent.typed_output
+        typed = self.agent.typed_output if len(self._conversation.stack) == 1 else None  # who was called owes its value elsewhere
         return typed.read(reply.text or "") if typed is not None else reply.text or ""  # type: ignore[return-value]
 
     @property

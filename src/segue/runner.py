@@ -2,20 +2,20 @@
 No rule of the machine lives here."""
 
 import hashlib
-import uuid
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from segue.agent import Agent
 from segue.core.conversation import Conversation, Status
-from segue.core.events import AllowanceGiven, ApprovalDecided, Event, InputGiven, Started, ToolSettled
+from segue.core.events import ApprovalDecided, Event, InputGiven, Started, ToolSettled
 from segue.core.limits import DEFAULTS, Limits
 from segue.core.messages import NOTHING, Json
 from segue.desk import Busy, Desk, checked_busy
 from segue.drive import CANCELLED, SUPERSEDED, close_out
 from segue.engine import Engine
 from segue.errors import ApprovalError, ConversationBusy, ConversationParked, UsageError
-from segue.inputs import Given, Input, earlier_run, existing, read_input
+from segue.inputs import Given, Input, allowance, earlier_run, existing, read_input
 from segue.journal.base import Journal, Stored
 from segue.journal.memory import MemoryJournal
 from segue.model import Model
@@ -131,9 +131,9 @@ class Runner:
         policy = checked_busy(busy) if busy is not None else self.busy
         changes = {name: as_json(name, value) for name, value in context.items()} if context else NOTHING
         taken: Literal["queue", "interrupt"] = "interrupt" if policy == "interrupt" else "queue"
-        run = InputGiven(f"r_{uuid.uuid4().hex}", (given.message,), changes, key, None, self.limits.differences(), taken)
+        run = InputGiven(f"r_{os.urandom(16).hex()}", (given.message,), changes, key, None, self.limits.differences(), taken)
         if conversation is None:
-            conversation = f"c_{uuid.uuid4().hex}" if key is None else f"k_{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+            conversation = f"c_{os.urandom(16).hex()}" if key is None else f"k_{hashlib.sha256(key.encode()).hexdigest()[:32]}"
         opening = self._input(conversation, given, run, policy)
         return self.open(conversation, opening, model=model_from(model) if model is not None else None, busy=policy, key=key, listen=listen)
 
@@ -149,7 +149,7 @@ class Runner:
     ) -> Stream:
         """The stream of a run that is opened in a way of its own: `opening` is given the conversation, and says with which events."""
         model = model or self._model
-        world = World(self.team, model, self.deps, listen, not self.journal.durable, ask_agent=self._ask_agent(model))
+        world = World(self.team, model, self.deps, stream=listen, open_team=not self.journal.durable, ask_agent=self._ask_agent(model))
         return Stream(self._desk, conversation, opening, world, busy or self.busy, key=key)
 
     def _input(self, name: str, given: Given, run: InputGiven, policy: Busy) -> Opening:
@@ -184,7 +184,7 @@ class Runner:
             if c.status is Status.ENDED:
                 if c.ended is not None and c.ended.reason == "input guard":
                     raise UsageError("The input was refused by a guard: there is nothing to resume. Give another input.")
-                return [AllowanceGiven(limits.differences() if limits is not None else NOTHING)]
+                return [allowance(limits, c.run.limits)]
             return [] if c.status in (Status.MODEL, Status.TOOLS) else c
 
         return await self.open(conversation, opening).finish()

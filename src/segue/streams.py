@@ -32,14 +32,14 @@ class Stream:
         self._busy = busy
         self._key = key
         self._items: AsyncGenerator[Item, None] | None = None
-        self._response: Response[Any] | None = None
+        self._came: list[Response[Any]] = []
 
     @property
     def response(self) -> Response[Any]:
         """What came of the run, once the stream has ended. Raises `UsageError` before."""
-        if self._response is None:
+        if not self._came:
             raise UsageError("The stream has not ended: read it to its end first.")
-        return self._response
+        return self._came[0]
 
     def join(self, agent: Agent) -> None:
         """Take an agent into the conversation's team, from its next step on."""
@@ -59,62 +59,68 @@ class Stream:
     def __aiter__(self) -> AsyncIterator[Item]:
         if self._items is not None:
             raise UsageError("A stream can be read once.")
-        self._items = self._drive()
-        return self._items
+        self._world.told = True
+        return self._begin()
 
     async def finish(self) -> Response[Any]:
         """Read what is left, to the end, and give the response. Raises the run's error when it failed."""
-        async for _ in self._items or self:
+        async for _ in self._items or self._begin():
             pass
         return self.response
 
-    async def _drive(self) -> AsyncGenerator[Item, None]:
-        desk, name, world = self._desk, self.conversation, self._world
-        drive = Drive(Conversation(), world, desk.journal, driver=desk.driver)
-        drive.when_late = lambda event: desk.late(name, event)
-        claim = Claim(drive, self._key)
-        await desk.take(name, claim, self._busy)
-        kept: Kept | None = None
-        try:
-            kept = await desk.load(name)
-            opening = await self._opening(kept.conversation)
-            if isinstance(opening, Conversation):
-                drive.conversation = opening
-            else:
-                drive.when_over = lambda: self._left(world)
-                drive.conversation = kept.conversation
-                drive.driven = 0.0 if begins_anew(opening) else kept.driven
-                world.cache, world.team = kept.cache, desk.team_of(name)
-                async with aclosing(drive.items(*opening)) as items:
-                    async for item in items:
-                        yield item
-        finally:
-            if kept is not None and drive.over:
-                kept = None if drive.lost else Kept(drive.conversation, kept.cache, drive.driven)
-            desk.release(name, claim, kept)
-            for event in drive.early:
-                desk.late(name, event)
-        self._response = self._respond(drive)
-        if self._response.status == "failed" and self._response.error is not None:
-            raise self._response.error
+    def _begin(self) -> AsyncGenerator[Item, None]:
+        self._items = _drive(self._desk, self.conversation, self._opening, self._world, self._busy, self._key, self._came)
+        return self._items
 
-    def _left(self, world: World) -> None:
-        """The drive is over: whoever waits for the conversation need not wait for the consumer of this stream."""
-        self._desk.keep_team(self.conversation, world.team)
-        self._desk.wake(self.conversation)
 
-    def _respond(self, drive: Drive) -> Response[Any]:
-        c, team = drive.conversation, self._desk.team_of(self.conversation)
-        agent = team.member(c.active).agent if c.active in team else self._desk.team.entry
-        error = drive.error
-        failure = drive.world.error
-        if error is None and c.status is Status.ENDED and c.ended is not None and type(failure).__name__ == c.ended.error:
-            error = failure
-        if isinstance(error, SegueError):
-            error.conversation = c.id
-        elif error is not None:
-            error.add_note(f"in conversation {c.id}")
-        return Response(c, agent, error=error)
+async def _drive(
+    desk: Desk, name: str, opening: Opening, world: World, busy: Busy, key: str | None, came: list[Response[Any]]
+) -> AsyncGenerator[Item, None]:
+    """Drive a conversation, and put what came of it into `came`.
+
+    It knows nothing of the stream that is read by it, so that a stream that is dropped closes it at once.
+    """
+    drive = Drive(Conversation(), world, desk.journal, driver=desk.driver)
+    drive.when_late = lambda event: desk.late(name, event)
+    claim = Claim(drive, key)
+    await desk.take(name, claim, busy)
+    kept: Kept | None = None
+    try:
+        kept = await desk.load(name)
+        begin = await opening(kept.conversation)
+        if isinstance(begin, Conversation):
+            drive.conversation = begin
+        else:
+            drive.when_over = lambda: desk.left(name, world.team)
+            drive.conversation = kept.conversation
+            drive.driven = 0.0 if begins_anew(begin) else kept.driven
+            world.cache, world.team = kept.cache, desk.team_of(name)
+            async with aclosing(drive.items(*begin)) as items:
+                async for item in items:
+                    yield item
+    finally:
+        if kept is not None and drive.over:
+            kept = None if drive.lost else Kept(drive.conversation, kept.cache, drive.driven)
+        desk.release(name, claim, kept)
+        for event in drive.early:
+            desk.late(name, event)
+    response = _respond(desk, drive)
+    came.append(response)
+    if response.status == "failed" and response.error is not None:
+        raise response.error
+
+
+def _respond(desk: Desk, drive: Drive) -> Response[Any]:
+    c, team = drive.conversation, desk.team_of(drive.conversation.id)
+    agent = team.member(c.active).agent if c.active in team else desk.team.entry
+    error, failure = drive.error, drive.world.error
+    if error is None and c.status is Status.ENDED and c.ended is not None and type(failure).__name__ == c.ended.error:
+        error = failure
+    if isinstance(error, SegueError):
+        error.conversation = c.id
+    elif error is not None:
+        error.add_note(f"in conversation {c.id}")
+    return Response(c, agent, error=error)
 
 
 class SyncStream:

@@ -35,6 +35,10 @@ class World:
     """Replaces every agent's own model."""
     deps: Any = None
     stream: bool = False
+    """Whether replies are to come in pieces."""
+    """Whether models are asked for deltas."""
+    told: bool = False
+    """Whether anybody is told of what happens, while it happens."""
     open_team: bool = True
     """Whether an agent that a tool returns may join the team."""
     progress: Callable[[Progress], None] | None = None
@@ -58,7 +62,7 @@ class World:
             )
         return model_from(named)
 
-    def context(self, c: Conversation, slot: Slot | None = None, key: str = "") -> Context[Any]:
+    def context(self, c: Conversation, slot: Slot | None = None, arguments: str = "") -> Context[Any]:
         """What a function of the user's may know."""
         if slot is None:
             return Context(c.context, deps=self.deps, agent=c.active, conversation=c.id)
@@ -70,7 +74,7 @@ class World:
             conversation=c.id,
             place=place,
             call_id=slot.call.id,
-            key=key,
+            arguments=arguments,
             progress=(lambda text: tell(Progress(place, text))) if tell else None,
         )
 

@@ -67,6 +67,19 @@ class Terminal:
         """Press Ctrl and a key."""
         os.write(self._master, bytes([ord(key.upper()) - 64]))
 
+    def press_until_shown(self, key: str, text: str) -> None:
+        """Press Ctrl and a key, again where nothing comes of it, until a text is shown.
+
+        A signal that comes just before a prompt waits for input is noticed with the next key only: so it is with Python's `input`.
+        """
+        self.press(key)
+        while self.shown.find(text, self._seen) < 0:
+            if select.select([self._master], [], [], 1.5)[0]:
+                self.raw += os.read(self._master, 65536).decode("utf-8", "replace")
+            else:
+                self.press(key)
+        self._seen = self.shown.find(text, self._seen) + len(text)
+
     def leave(self) -> int:
         """Press Ctrl-D at the next prompt; the exit code. Before the prompt is there, the key would be lost."""
         self.wait_for("› ")

@@ -34,7 +34,7 @@ def test_a_message_from_a_pipe_is_answered_by_either_wire_format_with_parallel_c
         ['    → look_up_item(search_query="black boots"): item_204417001: Black Desert Boots', "    → item_204417002: Rocket Skates"]
     )
     assert lines[6:] == ["Issues and Repairs Agent: Both items are known to us."]
-    assert f"gpt-5-mini at {server.url}: OPENAI_BASE_URL and OPENAI_API_KEY set" in done.stderr
+    assert f"gpt-5-mini at {server.url}: OPENAI_BASE_URL and OPENAI_API_KEY are set" in done.stderr
     assert "90 tokens in, 15 out" in done.stderr
     assert "stand-in" not in done.stderr
     asked = [request for request in server.requests if request.path == server.requests[-1].path]
@@ -131,9 +131,9 @@ def test_ctrl_c_ends_the_reply_and_not_the_chat_and_twice_leaves(tmp_path):
             terminal.type("Are you there?")
             terminal.wait_for("Here I am.")
             terminal.wait_for("› ")
-            terminal.press("c")
-            terminal.wait_for("Ctrl-C again")
-            terminal.press("c")
+            terminal.press_until_shown("c", "Ctrl-C again, or Ctrl-D, leaves.")
+            terminal.wait_for("› ")
+            terminal.press_until_shown("c", "segue: 1 reply")
             assert terminal.end() == 0
     said = [message["content"] for message in server.requests[1].json()["messages"] if message["role"] == "user"]
     assert said == ["Tell me a story.", "Are you there?"]

@@ -249,6 +249,11 @@ def test_a_reply_that_was_cut_or_declined_is_asked_for_anew_after_an_allowance(p
     assert "Triage: So" in shown(on(c, due(c), user("Go on")))
 
 
+def test_a_misfit_that_was_told_is_still_known_after_an_allowance():
+    c = story(says("one", refused="That does not fit."), CANCELLED, AllowanceGiven())
+    assert shown(c)[-2:] == ["Triage: one", "user: That does not fit."]
+
+
 # --- R31: parked
 
 
@@ -287,6 +292,12 @@ def test_a_queued_input_is_read_when_the_run_ends():
         assert shown(c) == ["user: Hello?"]
         c = on(c, end)
         assert (c.run.id, c.run.spent, shown(c)[-1], c.queue) == ("run-2", Spent(), "user: second", ())
+
+
+def test_a_cut_reply_is_told_as_the_end_of_its_run_before_a_queued_input_is_read():
+    c = story(user("second"), says("So", finish="length"))
+    assert (due(c).reason, c.run.id) == ("cut", "run-1")
+    assert on(c, due(c)).run.id == "run-2"
 
 
 def test_queued_inputs_are_runs_of_their_own_in_their_order():
@@ -390,6 +401,11 @@ def test_a_late_result_waits_until_the_open_turn_closes():
     c = story(asks(call()), ToolLate("0.0", "pay", "paid"))
     assert len(shown(c)) == 1
     assert [line[:5] for line in shown(on(c, returns("1.0")))] == ["user:", "Triag", "tool:", "user:"]
+
+
+def test_a_late_result_is_told_once():
+    c = story(asks(call()), ToolLate("0.0", "pay", "paid"), returns("1.0"), works(2))
+    assert sum("Late result" in line for line in shown(c)) == 1
 
 
 def test_a_late_result_may_come_when_nobody_asks():

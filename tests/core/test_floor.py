@@ -4,7 +4,7 @@ from segue.core.conversation import CallModel, next_steps
 from segue.core.limits import CALL_DEPTH
 from segue.core.messages import User
 from segue.core.view import check, view
-from tests.core.making import asks, call, moves, on, says, shown, story, transfers, user, works
+from tests.core.making import asks, call, fails, moves, on, says, shown, story, transfers, user, works
 
 
 def stack(c):
@@ -127,6 +127,26 @@ def test_a_transfer_inside_a_callee_that_hides_something_hides_the_exchange_from
         moves(4, "Refunds", "Triage", "return"),
     )
     assert len(shown(c)) == 5
+
+
+def test_a_transfer_inside_a_hidden_exchange_does_not_bring_it_to_light():
+    c = story(
+        moves(1, "Triage", "Sales", "call", "handoff"),
+        moves(2, "Sales", "Refunds"),
+        works(3, "Refunds", "hidden"),
+        moves(4, "Refunds", "Triage", "return"),
+    )
+    assert "tool: hidden" not in shown(c)
+
+
+def test_a_transfer_that_was_refused_beside_the_return_is_not_shown_to_the_caller():
+    c = story(
+        moves(1, "Triage", "Sales", "call"),
+        asks(call("transfer_to_refunds"), call("return_to_triage"), agent="Sales"),
+        fails("2.0", "closed_edge", "Refunds is closed.", transfer=True),
+        transfers("2.1", "Triage", "return"),
+    )
+    assert shown(c)[-2:] == ["Sales: ['return_to_triage']", "tool: Returned to Triage."]
 
 
 def test_what_a_callee_was_not_shown_of_its_own_callees_its_caller_is_not_shown_either():

@@ -25,6 +25,9 @@ from segue.core.turns import Slot
 from tests.laws import vocabulary as v
 from tests.laws.vocabulary import Chance, likely, one_of
 
+ENDLESS = 1000
+"""More events than any story has."""
+
 
 class Placed:
     """Chance from a number: a congruential generator, which is made in no time."""
@@ -104,6 +107,8 @@ def driven(world: World, c: Conversation) -> tuple[list[Event], list[Conversatio
     states = [c]
     event: Event | None = DriveStarted("driver") if c.status is not Status.NEW else world.happens(c)
     while event is not None:
+        if len(events) >= ENDLESS:
+            raise AssertionError(f"the story of seed {world.seed} does not come to its end")
         events.append(event)
         states.append(apply(states[-1], event))
         event = next(_next(world, states[-1]), None)

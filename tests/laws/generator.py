@@ -40,8 +40,8 @@ class Journal:
 
     events: list[Event] = field(default_factory=list)
     states: list[Conversation] = field(default_factory=lambda: [Conversation()])
-    kept: list[Any] = field(default_factory=lambda: [snapshot(Conversation())])
-    """A copy of each state, made when it was new."""
+    kept: dict[int, Any] = field(default_factory=dict)
+    """Copies of every fourth state, by its number, made when it was new."""
     refused: list[tuple[int, Event]] = field(default_factory=list)
     """Events that must be refused, with the number of the state to which they were offered."""
     broken: str = ""
@@ -51,7 +51,8 @@ class Journal:
         """Let something happen. What is refused leaves the journal as it is, and raises."""
         self.states.append(apply(self.states[-1], event))
         self.events.append(event)
-        self.kept.append(snapshot(self.states[-1]))
+        if len(self.events) % 4 == 2:
+            self.kept[len(self.events)] = snapshot(self.states[-1])
 
     @classmethod
     def of(cls, events: list[Event]) -> "Journal":

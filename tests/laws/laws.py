@@ -47,12 +47,13 @@ def l1_a_fold_may_be_cut_anywhere(journal: Journal, places: Sequence[int]) -> st
 def l2_no_steps_left_means_waiting_or_ended(journal: Journal, places: Sequence[int]) -> str | None:
     """For a new driver always; for one at work but for the calls that it has begun itself."""
     for place, c in enumerate(journal.states):
+        if c.turn is None or c.status is Status.ENDED:
+            if bool(next_steps(c)) == (c.status in WAITING):
+                return f"before event {place}, {c.status.value}: the steps do not fit"
+            continue
         if bool(next_steps(c._replace(drive=c.drive + 1))) == (c.status in WAITING):
             return f"before event {place}, {c.status.value}: the steps of a new driver do not fit"
-        if c.status in WAITING or next_steps(c):
-            continue
-        assert c.turn is not None
-        if not all(slot.outcome or slot.waits or (slot.started and slot.drive == c.drive) for slot in c.turn.slots):
+        if not next_steps(c) and not all(slot.outcome or slot.waits or (slot.started and slot.drive == c.drive) for slot in c.turn.slots):
             return f"before event {place}: nothing is left to do, and a call is forgotten"
     return None
 
@@ -115,8 +116,8 @@ def l5_an_event_is_applied_whole_or_refused(journal: Journal, places: Sequence[i
     for place in places:
         for event in BRANCHES:
             _refuses(journal.states[place], event)
-    for place, (state, kept) in enumerate(zip(journal.states, journal.kept, strict=True)):
-        if snapshot(state) != kept:
+    for place, kept in journal.kept.items():
+        if snapshot(journal.states[place]) != kept:
             return f"the state after {place} events was changed by what came later"
     return None
 

@@ -21,6 +21,23 @@ from segue.errors import SegueError
 __all__ = ["main"]
 
 
+HELP = """\
+Conversations handled by several LLM agents.
+
+TARGET, where a command takes one, is module:attribute or a file: shop:triage, shop.py:triage, shop.py.
+
+\b
+Environment:
+  OPENAI_API_KEY, OPENAI_BASE_URL, ...   as each provider's own programs read them
+  SEGUE_MODEL    the model of agents that name none, such as openai:gpt-5-mini
+  SEGUE_PROBE    off: do not look for a model server on this machine
+  SEGUE_DEBUG    1: show where an error comes from
+  NO_COLOR       1: no colours
+
+A .env file in the current directory may hold all but the last; what is in the environment already stays.
+"""
+
+
 class Commands(click.Group):
     """A group of commands whose errors are told in one line."""
 
@@ -41,17 +58,10 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
         ctx.exit()
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version and exit.")
 def main() -> None:
-    """Conversations handled by several LLM agents.
-
-    TARGET, where a command takes one, is module:attribute or a file: shop:triage, shop.py:triage, shop.py.
-
-    Of a .env file in the current directory, provider variables (OPENAI_API_KEY, ...) and SEGUE_* are read; what the
-    environment has already stays. SEGUE_MODEL names a model, SEGUE_PROBE=off keeps from looking for a model server on
-    this machine, SEGUE_DEBUG=1 shows where an error comes from, NO_COLOR takes away the colours.
-    """
+    """Conversations handled by several LLM agents."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no reason to stop

@@ -1,6 +1,7 @@
 """`segue chat TARGET`: a conversation at a terminal, or one message from a pipe."""
 
 import asyncio
+import contextlib
 import sys
 from typing import Any
 
@@ -61,9 +62,7 @@ def banner(choice: Choice) -> None:
     """Tell which model replies, and why."""
     aside = Screen(sys.stderr)
     for line in choice.lines():
-        aside.lead("segue: ", NOTE if choice.stand_in else FAINT)
-        aside.flow(line, NOTE if choice.stand_in else FAINT, indent=7)
-        aside.end()
+        aside.remark("segue: ", line, NOTE if choice.stand_in else FAINT)
 
 
 def _once(talk: Talk, text: str, *, json: bool) -> None:
@@ -89,61 +88,49 @@ class Chat:
     def run(self) -> None:
         """Go on until the person leaves."""
         prompt = Prompt(colour=is_terminal(sys.stdout) and self._screen.fancy)
+        with asyncio.Runner() as loop, contextlib.suppress(KeyboardInterrupt):  # whoever cannot wait leaves
+            while self._turn(loop, prompt):
+                pass
+            self._say_goodbye(loop)
+        prompt.keep()
+
+    def _turn(self, loop: asyncio.Runner, prompt: Prompt) -> bool:
+        """Have one line and do what it says; say whether the conversation goes on."""
         try:
-            with asyncio.Runner() as loop:
-                while (line := self._ask(prompt)) is not None:
-                    if line.startswith("/"):
-                        if not self._command(loop, line):
-                            break
-                    elif line and not self._send(loop, prompt, line):
-                        break
-                self._say_goodbye(loop)
-        finally:
-            prompt.keep()
-
-    def _ask(self, prompt: Prompt) -> str | None:
-        """The next line; `None` when the person leaves."""
-        while True:
-            try:
-                line = prompt.line().strip()
-            except EOFError:
-                self._screen.line()
-                return None
-            except KeyboardInterrupt:
-                self._screen.line()
-                if self._again():
-                    return None
-                self._screen.line("Ctrl-C again, or Ctrl-D, leaves.", FAINT)
-                continue
+            line = prompt.line().strip()
             self._interrupts = 0
-            return line
+            if line.startswith("/"):
+                return self._command(loop, line)
+            if line:
+                self._send(loop, prompt, line)
+        except EOFError:
+            self._screen.line()
+            return False
+        except KeyboardInterrupt:
+            self._interrupts += 1
+            self._screen.line()
+            if self._interrupts > 1:
+                return False
+            self._screen.line("Ctrl-C again, or Ctrl-D, leaves.", FAINT)
+        return True
 
-    def _again(self) -> bool:
-        self._interrupts += 1
-        return self._interrupts > 1
-
-    def _send(self, loop: asyncio.Runner, prompt: Prompt, text: str) -> bool:
-        """Have a message worked on; say whether the conversation goes on."""
+    def _send(self, loop: asyncio.Runner, prompt: Prompt, text: str) -> None:
+        """Have a message worked on."""
         self._screen.line()
         try:
             response = loop.run(self._talk.send(text))
             while any(slot.approval for slot in response.waiting_for):
                 response = self._decide(loop, prompt, response)
         except KeyboardInterrupt:
+            self._interrupts += 1
             self._screen.line("  ■ cancelled; the conversation goes on", WRONG)
-            if self._again():
-                return False
         except SegueError as error:
-            self._screen.line(f"  ■ {error}", WRONG)
-        except EOFError:
-            self._screen.line()
-            return False
+            self._screen.remark("  ■ ", str(error), WRONG)
         else:
             if self._json:
                 click.echo(printed(response, self._talk.choice))
             self._screen.line(f"  {self._talk.teller.sum_up(response)}", FAINT)
         self._screen.line()
-        return True
 
     def _decide(self, loop: asyncio.Runner, prompt: Prompt, response: Response[Any]) -> Response[Any]:
         """Ask about the first call that waits for an approval."""
@@ -179,11 +166,11 @@ class Chat:
 
     def _show_agents(self, loop: asyncio.Runner) -> None:
         team = self._talk.runner.team
+        agents = {agent.name: agent.description or "" for agent in everyone(team)}
         active = loop.run(self._talk.folded()).active or team.entry.name
-        for agent in everyone(team):
-            here = agent.name == active
-            self._screen.put(f"{'▸' if here else ' '} {agent.name}", AGENT if here else "")
-            self._screen.line(f"   {agent.description or ''}".rstrip(), FAINT)
+        for name, about in (agents | {active: agents.get(active, "made by a tool")}).items():
+            self._screen.put(f"{'▸' if name == active else ' '} {name}", AGENT if name == active else "")
+            self._screen.line(f"   {about}".rstrip(), FAINT)
 
     def _say_goodbye(self, loop: asyncio.Runner) -> None:
         used = usage.usage(loop.run(self._talk.rows()))

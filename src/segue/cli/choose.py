@@ -12,7 +12,8 @@ from segue.cli.local import find_server
 from segue.core.messages import Reply
 from segue.errors import ProviderError, UsageError
 from segue.model import Delta, Model, ModelRequest, Restarted
-from segue.models.openai import OPENAI_URL, OpenAIChat, OpenAIResponses
+from segue.models.exchange import OPENAI_URL
+from segue.models.openai import OpenAIChat, OpenAIResponses
 from segue.models.resolve import PROVIDERS, model_from
 from segue.team import Team
 from segue.views.graph import everyone
@@ -92,7 +93,8 @@ def _from_environment() -> Choice | None:
     if not url and not key:
         return None
     name = os.environ.get("OPENAI_MODEL") or OPENAI_MODEL
-    why = f"{' and '.join(where(variable) for variable in ('OPENAI_BASE_URL', 'OPENAI_API_KEY') if os.environ.get(variable))} set"
+    given = [where(variable) for variable in ("OPENAI_BASE_URL", "OPENAI_API_KEY") if os.environ.get(variable)]
+    why = f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} set"
     if not url or url.rstrip("/") == OPENAI_URL:
         return Choice(model_from(f"openai:{name}"), f"openai:{name}", why)
     chat = OpenAIChat(name, base_url=url, api_key=key)

@@ -39,10 +39,11 @@ class Example(NamedTuple):
 @click.option("-m", "--model", metavar="PROVIDER:MODEL", help="What replies, in place of whatever is found.")
 @click.option("--auto", is_flag=True, help="Have the scripted customer speak, also on a terminal.")
 def demo(example: str, model: str | None, auto: bool) -> None:
-    """See a team of agents at work: acme, a shop, or airline, a service desk.
+    """See agents at work, without a key or network.
 
-    On a terminal you are the customer. Without one, or with --auto, a customer with a script is. Where neither a key nor a
-    model server is found, a scripted stand-in replies, which is not an LLM; tools, handoffs and data are real.
+    acme is a shop, and airline a service desk. On a terminal you are the customer. Without one, or with --auto, a customer
+    with a script is. Where neither a key nor a model server is found, a scripted stand-in replies, which is not an LLM; tools,
+    handoffs and data are real.
     """
     shown = _acme() if example == "acme" else _airline()
     choice = choose(shown.agent, model, example)

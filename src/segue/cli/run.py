@@ -1,6 +1,7 @@
 """`segue run TARGET TEXT`: one message, one answer on stdout."""
 
 import asyncio
+import contextlib
 import sys
 from typing import Any
 
@@ -15,6 +16,7 @@ from segue.cli.target import load
 from segue.core.codec import encode
 from segue.errors import SegueError, UsageError
 from segue.journal.base import Stored
+from segue.response import Response
 from segue.runner import Runner
 from segue.streams import Stream
 
@@ -58,19 +60,24 @@ async def _run(runner: Runner, text: str, choice: Choice, *, json: bool, events:
         async for _ in stream:
             if events:
                 printed = await _print_new(runner, stream, printed)
+    except SegueError as error:
+        failure = error
     except Exception as error:
         failure = told(error)
-        failure.__cause__ = error if failure is not error else failure.__cause__
+        failure.__cause__ = error
+    response: Response[Any] | None = None
+    with contextlib.suppress(UsageError):  # there is none where the run did not even begin
+        response = stream.response
     if events:
         await _print_new(runner, stream, printed)
-    elif json and (failure is None or failure.conversation):
-        click.echo(json_text(as_json(stream.response, choice), indent=2 if sys.stdout.isatty() else None))
-    elif failure is None and stream.response.status == "done":
-        answer = stream.response.text
-        click.echo(visible(answer) if sys.stdout.isatty() else answer)
+    elif response is not None and json:
+        click.echo(json_text(as_json(response, choice), indent=2 if sys.stdout.isatty() else None))
+    elif response is not None and response.status == "done":
+        click.echo(visible(response.text) if sys.stdout.isatty() else response.text, color=True)  # nothing is taken out for a pipe
     if failure is not None:
         raise failure
-    stream.response.raise_for_status()
+    if response is not None:
+        response.raise_for_status()
 
 
 async def _print_new(runner: Runner, stream: Stream, printed: int) -> int:

@@ -81,6 +81,12 @@ class Screen:
                 self._put(before + word, style)
                 self._column, self._gap = self._column + len(before) + cell_len(word), ""
 
+    def remark(self, mark: str, text: str, style: str) -> None:
+        """A remark behind a mark, wrapped beside it."""
+        self.lead(mark, style)
+        self.flow(text, style, indent=len(mark))
+        self.end()
+
     def end(self) -> None:
         """End the line of running text, if one stands unfinished."""
         self.idle()

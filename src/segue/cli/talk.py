@@ -53,6 +53,8 @@ class Talk:
                     self.teller.tell(item)
                     timer = self._wait()
                 return stream.response
+        except SegueError:
+            raise
         except Exception as error:
             raise told(error) from error
         finally:
@@ -70,6 +72,8 @@ class Talk:
         decide = self.runner.approve if approve else self.runner.deny
         try:
             return await decide(self.conversation, slot.approval.id, slot.approval.digest, by="the terminal")
+        except SegueError:
+            raise
         except Exception as error:
             raise told(error) from error
         finally:
@@ -87,9 +91,7 @@ class Talk:
 
 
 def told(error: Exception) -> SegueError:
-    """An error as one of ours: what a function of the user's raised is told with its type."""
-    if isinstance(error, SegueError):
-        return error
+    """What a function of the user's raised, as an error that can be told in a line."""
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return SegueError(f"A function of this program raised {words}. SEGUE_DEBUG=1 shows where.")
 

@@ -68,20 +68,18 @@ def _from_file(path: Path) -> ModuleType:
 
 def _from_name(name: str) -> ModuleType:
     _first_on_path(Path.cwd())
-    try:
-        return _imported(name, lambda: importlib.import_module(name))
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise UsageError(f"Importing {name} failed: there is no module {error.name!r}{_line_of(error)}. Is it installed?") from error
-        hint = f" There is a file {name}.py: write {name}.py." if Path(f"{name}.py").is_file() else ""
-        raise UsageError(f"There is no module {error.name!r}, neither installed nor in this directory.{hint}") from error
+    return _imported(name, lambda: importlib.import_module(name))
 
 
 def _imported(name: str, work: Callable[[], T]) -> T:
     try:
         return work()
-    except (ModuleNotFoundError, UsageError):
+    except UsageError:
         raise
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise UsageError(f"There is no module {error.name!r}, neither installed nor in this directory.") from error
+        raise UsageError(f"Importing {name} failed: there is no module {error.name!r}{_line_of(error)}. Is it installed?") from error
     except (Exception, SystemExit) as error:
         words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise UsageError(f"Importing {name} failed: {words}{_line_of(error)}.") from error

@@ -54,7 +54,8 @@ class Teller:
                 self._speak(self._story.conversation.active, text)
             case Restarted(attempt):
                 self._hush()
-                self._screen.line(f"  ↻ the reply broke off and begins again (attempt {attempt}); what stands above does not count", NOTE)
+                words = f"the reply broke off and begins again (attempt {attempt}); what stands above does not count"
+                self._screen.remark("  ↻ ", words, NOTE)
             case Progress(_, text):
                 self._hush()
                 self._screen.line(f"    … {one_line(text, self._screen.width - 6)}", FAINT)
@@ -83,7 +84,7 @@ class Teller:
                 self._screen.line(f"  ? {call_words(name, arguments, self._screen.width - 30)} waits for a decision", NOTE)
             case Ended(kind, _, words) if kind != "failed":  # a failure is raised, and told there
                 self._hush()
-                self._screen.line(f"  ■ {kind}: {words}", WRONG)
+                self._screen.remark("  ■ ", f"{kind}: {words}", WRONG)
             case _:
                 pass
 
@@ -110,9 +111,7 @@ class Teller:
             shown.append(f"… {counted(len(lines) - MOST_LINES, 'more line')}")
         style = FAINT if beat.how in ("returned", "settled", "late") else WRONG
         for number, line in enumerate(shown):
-            self._screen.lead(f"    {'→ ' + call if number == 0 else '  '}", style)
-            self._screen.flow(line, style, indent=6)
-            self._screen.end()
+            self._screen.remark(f"    {'→ ' if number == 0 else '  '}", call + line if number == 0 else line, style)
 
     def _speak(self, agent: str, text: str) -> None:
         if self._speaker != agent:

@@ -44,8 +44,8 @@ def switch(stack: tuple[Frame, ...], handoff: Handoff, at: int, run_start: int) 
     here = stack[-1]
     if handoff.kind == "return":
         caller = stack[-2]
-        unseen = tuple(skip for skip in here.skips if skip[0] >= here.opened) if here.shared else ((here.opened, at),)
-        return (*stack[:-2], caller._replace(skips=(*caller.skips, *unseen), switched=at + 1))
+        skips = here.skips if here.shared else (*caller.skips, (here.opened, at))  # who shares has taken over the caller's skips
+        return (*stack[:-2], caller._replace(skips=skips, switched=at + 1))
     frame = here._replace(agent=handoff.agent, via=here.agent, view=handoff.view, switched=at + 1)
     if handoff.view == "handoff" or (handoff.view == "brief" and handoff.brief is None):
         frame = frame._replace(start=at, anchor=run_start, brief=(), skips=())

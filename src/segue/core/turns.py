@@ -278,8 +278,7 @@ def _entry(turn: Turn, contents: list[Content], winner: int | None) -> Entry:
         return Entry(_messages(turn, contents, every))
     lost = [index for index in failed if winner is not None and isinstance(turn.slots[index].outcome, ToolReturned)]
     messages = _messages(turn, contents, [index for index in every if index not in lost])
-    clean = _messages(turn, contents, [index for index in every if index not in failed])
-    return Entry(messages, clean if len(lost) < len(failed) else None)
+    return Entry(messages, clean=_messages(turn, contents, [index for index in every if index not in failed]))
 
 
 def _is_failed_transfer(outcome: Outcome | None) -> bool:

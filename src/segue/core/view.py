@@ -20,7 +20,7 @@ def view(conversation: Conversation) -> list[Message]:
         for entry in conversation.log.upto(start).since(at):
             messages.extend(_shown(entry, frame, at))
             at += 1
-        at = max(at, stop)
+        at = stop
     return messages
 
 

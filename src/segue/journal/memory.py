@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from itertools import repeat
 
 from segue.core.events import Event
 from segue.errors import JournalConflict
@@ -23,7 +24,7 @@ class MemoryJournal:
             stored = self._events.setdefault(conversation, [])
             if seq != len(stored) + 1:
                 raise JournalConflict(f"Place {seq} of conversation {conversation} is taken or not reached yet; the next is {len(stored) + 1}.")
-            stored.extend(Stored(place, at, event) for place, event in enumerate(events, seq))
+            stored.extend(map(Stored, range(seq, seq + len(events)), repeat(at), events))
 
     async def read(self, conversation: str, *, after: int = 0) -> list[Stored]:
         """The events after a place; see `Journal.read`."""

@@ -2,7 +2,7 @@
 The loop is the Runner's; here it is watched, told in Swarm's form, and left where Swarm would have stopped."""
 
 import copy
-import uuid
+import os
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, overload
 
@@ -134,7 +134,7 @@ class _Run:
         """Drive the run, and tell of it."""
         asked = self._asked
         runner = Runner(self._cast.enter(asked.agent))
-        name = f"c_{uuid.uuid4().hex}"
+        name = f"c_{os.urandom(16).hex()}"
 
         async def opening(*_: object) -> list[Event]:
             return asked.history.opening(name, runner.team.entry.name)

@@ -1,11 +1,13 @@
 """What a tool returned, as what a model reads (R7)."""
 
 import base64
-import inspect
+import dataclasses
+import json
 import re
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 
 from segue.core.messages import Content
 
@@ -27,18 +29,27 @@ def content_of(value: Any) -> Content:
     if isinstance(value, bytes | bytearray | memoryview):
         return _bytes(bytes(value))
     if isinstance(value, list) and value and all(_is_part(part) for part in value):
-        return value
-    if inspect.isgenerator(value) or inspect.isasyncgen(value):
-        raise Unreadable("it returned a generator; return a list, or text")
+        return [_part(part) for part in value]
     try:
-        return clean(to_json(value).decode())
+        return clean(json.dumps(value, default=_as_json, ensure_ascii=False, separators=(",", ":")))
+    except Unreadable:
+        raise
     except RecursionError:
-        raise Unreadable("it returned a value that holds itself") from None
+        raise Unreadable("it returned a value that holds itself, or is nested too deep") from None
     except Exception as error:  # whatever a foreign object's own methods raise is the tool's failure
         raise Unreadable(
             f"it returned a {type(value).__name__}, which cannot be told to a model ({type(error).__name__}); "
             "return text, JSON values, a dataclass or a pydantic model"
         ) from None
+
+
+def _as_json(value: Any) -> Any:
+    """A value as one that is nearer to JSON."""
+    if isinstance(value, Iterator | AsyncIterator):  # it may have no end
+        raise Unreadable("it returned an iterator, or a generator; return a list, or text")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type) and not hasattr(value, "__pydantic_serializer__"):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return to_jsonable_python(value)
 
 
 def clean(text: str) -> str:
@@ -51,7 +62,24 @@ def clean(text: str) -> str:
 
 
 def _is_part(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") in ("text", "image_url", "file", "input_audio")
+    """Whether a value is a content part that providers take; a tool's own data may look much like one."""
+    match part:
+        case {"type": "text", "text": str()}:
+            return len(part) == 2
+        case {"type": "image_url", "image_url": {"url": str(url)}}:
+            return len(part) == 2 and url.startswith(("data:", "http:", "https:"))
+        case {"type": "file", "file": {"file_data": str()} | {"file_id": str()}}:
+            return len(part) == 2
+        case {"type": "input_audio", "input_audio": {"data": str(), "format": str()}}:
+            return len(part) == 2
+        case _:
+            return False
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    """A copy, for the tool may keep its own and change it."""
+    copy: dict[str, Any] = json.loads(json.dumps(part))
+    return copy | {"text": clean(part["text"])} if part["type"] == "text" else copy
 
 
 def _bytes(value: bytes) -> Content:

@@ -1,6 +1,7 @@
 """Tools: a function, what a model is told of it, and how it may be called.
 A tool is made from a plain function; `@tool` says what its signature cannot say. Nothing is called here."""
 
+import dis
 import functools
 import hashlib
 import inspect
@@ -28,7 +29,7 @@ class Context(Generic[Deps]):
     Annotate a parameter with `Context` (or `Context[MyDeps]`) and it is filled in, hidden from the model.
     """
 
-    __slots__ = ("_changes", "_progress", "_values", "agent", "call_id", "conversation", "deps", "key", "place")
+    __slots__ = ("_changes", "_progress", "_values", "agent", "arguments", "call_id", "conversation", "deps", "place")
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class Context(Generic[Deps]):
         conversation: str = "",
         place: str = "",
         call_id: str = "",
-        key: str = "",
+        arguments: str = "",
         progress: Callable[[str], None] | None = None,
     ) -> None:
         self._values = values
@@ -53,8 +54,13 @@ class Context(Generic[Deps]):
         """The conversation's id."""
         self.place = place
         self.call_id = call_id
-        self.key = key
-        """The same for each attempt at this call, and for no other call: hand it to a service as its idempotency key."""
+        self.arguments = arguments
+        """The call's arguments in their canonical form."""
+
+    @property
+    def key(self) -> str:
+        """The same for each attempt at this call, and for no other call: hand it to a service as its idempotency key (R26)."""
+        return hashlib.sha256(f"{self.conversation}\n{self.place}\n{self.arguments}".encode()).hexdigest()[:32]
 
     @property
     def values(self) -> dict[str, Json]:
@@ -197,7 +203,7 @@ def make_tool(
         timeout=timeout,
         retries=retries,
         alone=alone,
-        thread=thread,
+        thread=thread and not _only_names(function),
         unique=unique,
         reconcile=reconcile,
         is_async=_is_async(function),
@@ -224,6 +230,15 @@ def _is_async(function: Callable[..., Any]) -> bool:
     while isinstance(inner, functools.partial):
         inner = inner.func
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(type(inner), "__call__", None))  # noqa: B004
+
+
+_NAMING = frozenset({"RESUME", "COPY_FREE_VARS", "LOAD_GLOBAL", "LOAD_DEREF", "RETURN_VALUE"})
+
+
+def _only_names(function: Callable[..., Any]) -> bool:
+    """Whether a function does nothing but return something it names, as handoff functions do: it cannot block, and needs no thread."""
+    code = getattr(function, "__code__", None)
+    return code is not None and not inspect.iscoroutinefunction(function) and {op.opname for op in dis.get_instructions(code)} <= _NAMING
 
 
 def _gives_agent(function: Callable[..., Any]) -> bool:

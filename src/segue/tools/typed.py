@@ -2,7 +2,7 @@
 A type that is not an object in JSON is wrapped in one, because providers want an object at the top."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_core import ValidationError
 
@@ -10,18 +10,15 @@ from segue.core.messages import Json
 from segue.errors import ArgumentsRefused, UsageError
 from segue.tools.schema import clean_schema, fits_strict, refusal
 
-if TYPE_CHECKING:  # pydantic is slow to import, and a program may define agents that have no such type
-    from pydantic import TypeAdapter
-
 
 class Typed:
     """A type with its JSON schema. `wrap` names the one property that holds a value which is not an object itself."""
 
     def __init__(self, kind: Any, *, where: str, wrap: str = "value") -> None:
-        from pydantic import TypeAdapter
+        from pydantic import TypeAdapter  # here, because pydantic is slow to import and most agents have no such type
 
         try:
-            self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
+            self._adapter: Any = TypeAdapter(kind)
             schema = clean_schema(self._adapter.json_schema())
         except Exception as error:
             raise UsageError(f"{where}: {kind!r} cannot be told to a model ({error}). Use a type that pydantic knows.") from error

@@ -145,8 +145,8 @@ def _run_lines(number: int, run: RunTrace, width: int) -> Iterator[str]:
         for call in turn.calls:
             yield from _call_lines(call, run.began, width)
         if turn.handoff is not None:
-            yield _GAP + _floor(turn.handoff)
-    yield _end(run)
+            yield _GAP + one_line(_floor(turn.handoff), width - 12)
+    yield _GAP + one_line(_end(run), width - 12) + "\n"
 
 
 def _call_lines(call: CallTrace, began: float, width: int) -> Iterator[str]:
@@ -172,7 +172,7 @@ def _end(run: RunTrace) -> str:
     if run.ended is None and any(not call.how or call.how == "waits" for turn in run.turns for call in turn.calls):
         how = "not ended"
     counts = f"{counted(len(run.turns), 'model call')} · {counted(calls, 'tool call')} · {tokens(run.usage)}"
-    return f"{_GAP}{how} · {duration(run.seconds)} · {counts}\n"
+    return f"{how} · {duration(run.seconds)} · {counts}"
 
 
 def _at(seconds: float) -> str:

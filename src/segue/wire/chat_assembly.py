@@ -49,6 +49,7 @@ class Assembly:
         self.model = ""
         self.usage: Any = None
         self.texts: list[str] = []
+        self._half = ""  # of a surrogate pair, which is shown when its other half has come
         self.refusals: list[str] = []
         self.calls = Calls()
         self.extra = Extra()
@@ -137,7 +138,10 @@ class Assembly:
         if isinstance(content, str):
             self.texts.append(content)
             self.extra.take_text(content)
-            deltas.append(TextDelta(sendable(content)))
+            if self._half or "\ud800" <= content[-1] <= "\udbff":
+                content = self._whole_pairs(content)
+            if content:
+                deltas.append(TextDelta(sendable(content)))
             return
         if not isinstance(content, list):
             raise broken("has content that is neither text nor a list", self.provider)
@@ -147,6 +151,11 @@ class Assembly:
         if said:
             self.texts.append(said)
             deltas.append(TextDelta(sendable(said)))
+
+    def _whole_pairs(self, content: str) -> str:
+        content = self._half + content
+        self._half = content[-1] if "\ud800" <= content[-1] <= "\udbff" else ""
+        return content.removesuffix(self._half)
 
     def _take_calls(self, fragments: Any, deltas: list[Delta], *, whole: bool) -> None:
         if not isinstance(fragments, list):

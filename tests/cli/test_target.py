@@ -1,0 +1,94 @@
+import sys
+
+import pytest
+
+from segue.cli.target import load
+from segue.errors import UsageError
+
+TEAM = """
+from segue import Agent
+from parts import helper
+
+refunds = Agent("Refunds")
+sales = Agent("Sales")
+number = 5
+
+class Desk:
+    agent = sales
+"""
+ONE = """
+from segue import Agent
+only = Agent("Only")
+again = only
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A directory with a few programs, to be in; what they import is forgotten afterwards."""
+    (tmp_path / "parts.py").write_text("from segue import Agent\nhelper = Agent('Helper')\n")
+    (tmp_path / "teamwork.py").write_text(TEAM)
+    (tmp_path / "onesome.py").write_text(ONE)
+    (tmp_path / "usual.py").write_text(TEAM + "triage = Agent('Triage')\n")
+    (tmp_path / "broken.py").write_text("import os\n\n1 / 0\n")
+    (tmp_path / "leaving.py").write_text("import sys\nsys.exit('bye')\n")
+    (tmp_path / "lacking.py").write_text("import no_such_package\n")
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "json.py").write_text(ONE)
+    monkeypatch.chdir(tmp_path)
+    path, modules = list(sys.path), set(sys.modules)
+    yield tmp_path
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("target", ["teamwork:sales", "teamwork.py:sales", "./teamwork.py:sales", "teamwork:Desk.agent"])
+def test_an_attribute_is_found_in_a_module_or_a_file(target, here):
+    assert load(target).agent.name == "Sales"
+
+
+def test_a_file_may_be_named_by_its_whole_path_from_anywhere(here, monkeypatch, tmp_path_factory):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert load(f"{here / 'teamwork.py'}:helper").agent.name == "Helper"
+
+
+@pytest.mark.parametrize(("target", "name"), [("onesome", "Only"), ("onesome.py", "Only"), ("usual.py", "Triage")])
+def test_without_an_attribute_the_only_agent_is_taken_or_one_of_the_usual_names(target, name, here):
+    assert load(target).agent.name == name
+
+
+def test_a_file_with_the_name_of_an_imported_module_does_not_take_its_place(here):
+    import json
+
+    assert load("json.py").agent.name == "Only"
+    assert sys.modules["json"] is json
+
+
+def test_an_example_is_known_as_one(here):
+    assert load("segue.examples.acme:triage").example == "acme"
+    assert load("segue.examples.airline").example == "airline"
+    assert load("onesome").example == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("teamwork", r"several agents: helper, refunds, sales. Say with which to begin: teamwork:helper"),
+        ("teamwork:nix", r"no 'nix'. Its agents: helper, refunds, sales"),
+        ("teamwork:number", r"is a int, not an Agent"),
+        ("teamwork:", r"is no target. Write module:attribute"),
+        ("empty", r"has no agents"),
+        ("nowhere", r"no module 'nowhere'"),
+        ("nowhere.inside", r"no module 'nowhere'"),
+        ("nowhere.py", r"no file nowhere.py"),
+        ("broken", r"Importing broken failed: ZeroDivisionError: division by zero \(broken.py, line 3\)"),
+        ("broken.py", r"ZeroDivisionError: division by zero \(broken.py, line 3\)"),
+        ("leaving.py", r"SystemExit: bye \(leaving.py, line 2\)"),
+        ("lacking.py", r"no module 'no_such_package' \(lacking.py, line 1\)"),
+        ("lacking", r"no module 'no_such_package' \(lacking.py, line 1\)"),
+    ],
+)
+def test_what_is_no_target_is_told_with_what_there_is(target, words, here):
+    with pytest.raises(UsageError, match=words):
+        load(target)
