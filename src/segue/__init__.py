@@ -3,6 +3,7 @@
 This is the face: it only names what is elsewhere."""
 
 from segue.agent import Agent, Result, guard, handoff
+from segue.cookbook import execute_tool_call, function_to_schema, run_full_turn
 from segue.core.limits import Limits
 from segue.errors import (
     ApprovalError,
@@ -45,9 +46,12 @@ __all__ = [
     "SegueError",
     "Tool",
     "UsageError",
+    "execute_tool_call",
+    "function_to_schema",
     "guard",
     "handoff",
     "run",
+    "run_full_turn",
     "run_sync",
     "stream",
     "tool",

@@ -1,6 +1,7 @@
 """A step in, events out: the one place that calls models and users' functions.
 What they do becomes an event; nothing is decided here that the core could decide."""
 
+import logging
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -30,10 +31,13 @@ from segue.errors import ArgumentsRefused, BadReply, GuardTripped, ProviderError
 from segue.model import Delta, ModelRequest, OutputSpec, ReasoningDelta, Restarted, TextDelta
 from segue.outcomes import handoff_to, unknown_words
 from segue.spans import SILENT
-from segue.team import Member, Return, Transfer
+from segue.team import Member, Offer, Return, Transfer
+from segue.tools.results import content_of
 from segue.tools.tool import Context, Tool
 from segue.tools.typed import Typed
 from segue.world import Ready, World
+
+log = logging.getLogger("segue")
 
 OPEN: frozenset[str] = frozenset()
 """No way is closed."""
@@ -219,10 +223,10 @@ def _text(message: User) -> str:
 async def prepare(world: World, c: Conversation, step: CallTool | Recover) -> Ready | Event:
     """Look at a call: it is ready to be made, or something else happens to it at once."""
     slot = step.slot
-    if isinstance(step, Recover) and slot.started is not None and slot.started.effect not in ("read", "keyed"):
-        return ToolUnknown(slot.place, unknown_words(slot.call.name, "the process ended while it ran"), ask=slot.approval is not None)
     member = world.team.member(step.agent)
     offer = member.table.get(slot.call.name)
+    if isinstance(step, Recover) and slot.started is not None and slot.started.effect not in ("read", "keyed"):
+        return await _recovered(world, c, slot, slot.started, offer)
     if offer is None and len(c.stack) > 1:
         gives_back = member.returns(c.stack[-2].agent)
         offer = gives_back if gives_back.spec.name == slot.call.name else None
@@ -236,6 +240,18 @@ async def prepare(world: World, c: Conversation, step: CallTool | Recover) -> Re
         return await _ready(world, c, member, slot, offer, arguments)
     except ArgumentsRefused as error:
         return ToolFailed(slot.place, "arguments", str(error), transfer=isinstance(offer, Transfer | Return))
+
+
+async def _recovered(world: World, c: Conversation, slot: Slot, started: ToolStarted, offer: Offer | None) -> Event:
+    """What came of a call that died with its process: what the tool's `reconcile` finds out, or nobody knows (R25)."""
+    if isinstance(offer, Tool) and offer.reconcile is not None:
+        try:
+            found = await value_of(offer.reconcile(world.context(c, slot, started.arguments).key))
+            if found is not None:
+                return ToolReturned(slot.place, content_of(found))
+        except Exception as error:
+            log.warning("reconcile of %s raised %s", slot.call.name, type(error).__name__)
+    return ToolUnknown(slot.place, unknown_words(slot.call.name, "the process ended while it ran"), ask=slot.approval is not None)
 
 
 async def _generated(

@@ -24,7 +24,7 @@ from segue.portal import PORTAL
 from segue.response import Response
 from segue.streams import Opening, Stream, SyncStream
 from segue.team import Team
-from segue.tools.tool import as_json
+from segue.tools.tool import Tool, as_json
 from segue.world import World
 
 
@@ -59,6 +59,13 @@ class Runner:
         self.busy = checked_busy(busy)
         self._model = model_from(model) if model is not None else None
         self._desk = Desk(self.team, self.journal)
+        for member in self.team:
+            for offer in member.table.values():
+                if isinstance(offer, Tool) and offer.effect == "transaction":
+                    raise UsageError(
+                        f'{member.agent.name}: {offer.name} has effect="transaction", and this journal has no database to share with it. '
+                        'Use effect="once", or "keyed" with ctx.key.'
+                    )
 
     async def __aenter__(self) -> "Runner":
         return self

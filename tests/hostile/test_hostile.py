@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from tests.hostile import arguments, calls, replies, streams, tools
+from tests.hostile import arguments, calls, handoffs, replies, responses, streams, tools, transport
 from tests.hostile.stage import Variant, play, variants
 
-TABLES = {"arguments": arguments.CASES, "calls": calls.CASES, "replies": replies.CASES, "streams": streams.CASES, "tools": tools.CASES}
+TABLES = {module.__name__.rpartition(".")[2]: module.CASES for module in (arguments, calls, handoffs, replies, responses, streams, tools, transport)}
 EVERY = [variant for cases in TABLES.values() for variant in variants(cases)]
 
 

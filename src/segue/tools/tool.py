@@ -154,9 +154,9 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     `ctx.key` is harmless), "transaction". `approve`: a person must agree first; or a function of (arguments, context) that
     says whether. `timeout`: seconds. `retries`: how often to call again after an exception; needs "read" or "keyed".
     `strict`: whether the provider must hold the model to the schema; `None` where the schema allows it. `alone`: no other
-    call runs beside it. `thread=False`: a quick sync function that never blocks runs on the event loop. `unique`: an equal
-    call later in the conversation is answered with the earlier outcome. `reconcile`: a function that finds out what came
-    of a call, given its key. Raises `UsageError` for a function or options that cannot be.
+    call runs beside it. `thread=False`: a quick sync function that never blocks runs on the event loop. `unique` is kept for
+    a later version, and refused in this one. `reconcile`: a function of the key of a call whose process died, that gives what
+    came of it, or `None` if it cannot tell. Raises `UsageError` for a function or options that cannot be.
     """
     if function is None:
         return lambda made: make_tool(made, **options)
@@ -188,6 +188,8 @@ def make_tool(
         raise UsageError(f"Tool {name}: effect={effect!r} is not one of {', '.join(_EFFECTS)}.")
     if retries and effect not in ("read", "keyed"):
         raise UsageError(f'Tool {name}: retries={retries} needs effect="read" or effect="keyed", or a call could be made twice.')
+    if unique:
+        raise UsageError(f"Tool {name}: unique=True is not in this version; without it an equal call would be made twice, so it is refused.")
     if effect == "transaction" and inspect.iscoroutinefunction(function):
         raise UsageError(f'Tool {name}: effect="transaction" needs a sync function.')
     if timeout is not None and not timeout > 0:

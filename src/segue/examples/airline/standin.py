@@ -73,13 +73,13 @@ def desk(name: str, rule: Rule) -> Rule:
     return lambda scene: rule(scene) if OWN_TOOL[name] in scene.tools else None
 
 
-def record(answer: Answer) -> dict[str, Any]:
-    """Read the record that a tool gave; empty if it gave none, but words."""
+def record(answer: Answer, mark: str = "reservation_id") -> dict[str, Any]:
+    """Read the record that a tool gave, known by a field it must have; empty if it gave none, but words."""
     try:
         value = json.loads(answer.content)
     except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) and mark in value else {}
 
 
 def refused(answer: Answer) -> Say:
@@ -103,7 +103,7 @@ def free_bags(scene: Scene) -> Say | Use | None:
     owner = scene.answer("get_user_details")
     if not owner:
         return Use("get_user_details", {"user_id": trip["user_id"]})
-    membership, heads = record(owner).get("membership"), len(trip["passengers"])
+    membership, heads = record(owner, "membership").get("membership"), len(trip["passengers"])
     if membership not in ALLOWANCE:
         return refused(owner)
     free = ALLOWANCE[membership][trip["cabin"]] * heads
