@@ -59,7 +59,9 @@ def main() -> int:
     if not (HARNESS / "run.py").exists():
         print(f"The benchmark's harness is not at {HARNESS}: name its folder in BENCH_HARNESS.", file=sys.stderr)
         return 2
-    version = subprocess.run([given.python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True)
+    version = subprocess.run(
+        [given.python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True
+    )
     venvs = given.venvs or ROOT / ".dev" / "bench" / version.stdout.strip()
     make(venvs, given.python)
     with tempfile.TemporaryDirectory() as folder:

@@ -345,6 +345,34 @@ async def test_a_late_result_that_comes_with_the_last_append_is_not_lost():
     assert isinstance((await runner.events("c"))[-1].event, ToolLate)
 
 
+async def test_an_outcome_that_comes_while_the_timeout_of_another_call_is_written_down_is_not_lost():
+    release, ended = asyncio.Event(), asyncio.Event()
+
+    @tool(timeout=0.02)
+    async def slow() -> str:
+        await asyncio.sleep(60)
+        return ""
+
+    async def other() -> str:
+        await release.wait()
+        ended.set()
+        return "other"
+
+    class Slow(MemoryJournal):
+        durable = True
+
+        async def append(self, conversation, seq, events, *, at):
+            await super().append(conversation, seq, events, at=at)
+            if any(isinstance(event, ToolUnknown) for event in events):
+                release.set()
+                await ended.wait()
+                await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(10):
+        heard = await once(slow, other, call={"slow": {}, "other": {}}, journal=Slow())
+    assert heard[1] == "other"
+
+
 async def test_a_late_result_that_comes_while_the_consumer_holds_an_item_does_not_break_the_run():
     release, ended = threading.Event(), threading.Event()
 

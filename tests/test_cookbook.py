@@ -143,9 +143,7 @@ def test_after_the_transfer_the_new_agent_s_instructions_tools_and_model_are_sen
     assert capsys.readouterr().out == "Summary: item_132612938 not provided\n"
     sent = [request.json() for request in server.requests]
     assert [request["model"] for request in sent] == ["triage-model"] * 2 + ["refund-model"] * 4
-    assert [request["messages"][0]["content"] for request in sent] == (
-        [triage_agent.instructions] * 2 + [refund_agent.instructions] * 4
-    )
+    assert [request["messages"][0]["content"] for request in sent] == ([triage_agent.instructions] * 2 + [refund_agent.instructions] * 4)
     names = [[made["function"]["name"] for made in request["tools"]] for request in sent]
     assert names == [["transfer_to_refund"]] * 2 + [["look_up_item", "execute_refund"]] * 4
     assert all(answered(request["messages"]) for request in sent)

@@ -454,6 +454,16 @@ async def test_the_time_for_driving_counts_from_the_input_over_drives_and_not_fr
     assert (response.status, response.error.limit) == ("limited", "run_timeout")
 
 
+async def test_the_time_of_an_earlier_run_does_not_count_for_the_next():
+    journal = MemoryJournal()
+    await journal.append("c", 1, [Started("c", "Triage"), InputGiven("r0", (as_user("Hi"),)), *drive_started()], at=1000.0)
+    await journal.append("c", 4, [ModelReplied("Triage", as_reply("Hello."))], at=1500.0)
+    shop = Shop()
+    runner = Runner(shop.entry, model=shop, journal=journal, limits=Limits(run_timeout=60))
+    for _ in range(2):
+        assert (await runner.run("Money back", conversation="c")).status == "done"
+
+
 def drive_started():
     from segue.core.events import DriveStarted
 

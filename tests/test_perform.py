@@ -168,7 +168,9 @@ async def test_a_result_becomes_what_a_model_can_read(value, content):
     assert answers(response.messages) == [content]
 
 
-@pytest.mark.parametrize("value", [Unreadable(), object(), LOOP, (n for n in range(3)), lambda: 1], ids=["str raises", "object", "loop", "generator", "function"])
+@pytest.mark.parametrize(
+    "value", [Unreadable(), object(), LOOP, (n for n in range(3)), lambda: 1], ids=["str raises", "object", "loop", "generator", "function"]
+)
 async def test_a_result_that_no_model_can_read_is_a_failure_that_says_so(value):
     def give() -> Any:
         return value
@@ -357,7 +359,9 @@ async def test_a_tool_of_another_agent_is_answered_with_the_names_that_exist():
     assert made == []
 
 
-@pytest.mark.parametrize("arguments", ['{"n": 1', "[1]", '{"n": 1, "n": 2}', '{"n": NaN}', '{"n": "x"}', "{}", '{"n": 1, "m": 2}', "nonsense"])
+@pytest.mark.parametrize(
+    "arguments", ['{"n": 1', "[1]", '{"n": 1, "n": 2}', '{"n": NaN}', '{"n": "x"}', "{}", '{"n": 1, "m": 2}', "nonsense"]
+)
 async def test_arguments_that_do_not_fit_are_never_run_and_the_run_goes_on(arguments):
     made = []
 
@@ -523,7 +527,9 @@ async def test_a_tool_guard_denies_a_call_with_words_that_the_model_reads():
         return f"{call.name} of {call.arguments['amount']} is too much" if call.arguments["amount"] > 100 else None
 
     response = await run(
-        Agent("A", tools=[refund], guards=[small]), "Hi", model=ScriptedModel([[{"refund": {"amount": 500}}, {"refund": {"amount": 5}}], "."])
+        Agent("A", tools=[refund], guards=[small]),
+        "Hi",
+        model=ScriptedModel([[{"refund": {"amount": 500}}, {"refund": {"amount": 5}}], "."]),
     )
     assert answers(response.messages) == ["Not called: refund of 500 is too much", "ok"]
     assert made == [5]
@@ -663,6 +669,13 @@ async def test_a_model_that_ends_without_a_reply_is_a_bad_reply():
 
 
 # ---- limits of tokens and money
+
+
+async def test_a_budget_of_money_for_a_model_without_a_price_is_refused_before_anything_is_asked():
+    model = ScriptedModel(["Hello."], name="m")
+    with pytest.raises(UsageError, match=r"needs the price of m: Limits\(prices="):
+        await run(Agent("A"), "Hi", model=model, limits=Limits(cost=0.01))
+    assert model.requests == []
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,11 @@ async def test_conversations_have_nothing_to_do_with_each_other():
 
 HISTORY = [
     {"role": "user", "content": "Where is my order?"},
-    {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}]},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}],
+    },
     {"role": "tool", "tool_call_id": "a", "content": "lost"},
     {"role": "assistant", "content": "Lost."},
     {"role": "user", "content": "Refund it."},
@@ -707,8 +711,6 @@ async def test_a_call_goes_down_and_up_over_several_user_messages_and_another_ru
     assert legal(model)
 
 
-
-
 # ---- a person decides
 
 
@@ -723,7 +725,9 @@ class Refunds:
             self.paid.append(item)
             return "refunded"
 
-        self.model = FunctionModel(lambda request: str(request.messages[-1].content) if len(request.messages) > 2 else {"refund": {"item": "boots"}})
+        self.model = FunctionModel(
+            lambda request: str(request.messages[-1].content) if len(request.messages) > 2 else {"refund": {"item": "boots"}}
+        )
         self.runner = Runner(Agent("A", tools=[refund]), model=self.model, journal=journal)
 
     async def ask(self):

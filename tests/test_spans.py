@@ -267,7 +267,9 @@ async def test_leaving_a_stream_early_ends_every_span(spans):
 async def test_an_agent_as_a_tool_is_a_workflow_of_its_own_under_the_call(spans):
     inner = Agent("Inner", model=ScriptedModel(["42"]))
     await run(Agent("Outer", tools=[inner.as_tool()], model=ScriptedModel([{"inner": {"input": "?"}}, "Done."])), "Hi")
-    assert "invoke_workflow Outer/invoke_agent Outer/execute_tool inner/invoke_workflow Inner/invoke_agent Inner/chat scripted" in tree(spans)
+    assert "invoke_workflow Outer/invoke_agent Outer/execute_tool inner/invoke_workflow Inner/invoke_agent Inner/chat scripted" in tree(
+        spans
+    )
 
 
 CANARY = "canary-4711"

@@ -57,6 +57,11 @@ async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted
             yield [*events, _guard_end("input guard", *refusal)]
             return
     model = world.model_of(agent)
+    if c.run.limits.cost is not None and model.name not in (c.run.limits.prices or {}):
+        raise UsageError(
+            f"Limits(cost={c.run.limits.cost:g}) needs the price of {model.name}: Limits(prices={{{model.name!r}: (1.25, 10.0)}}) says what a "
+            "million input and a million output tokens cost."
+        )
     request = await _request(world, c, member, text)
     held: list[Delta] = []
     attempt = 1
@@ -91,7 +96,7 @@ async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted
         for delta in held:
             yield delta
     seconds = time.perf_counter() - started
-    cost = cost_of(reply.usage, reply.model or model.name, c.run.limits) if c.run.limits.prices else 0.0
+    cost = cost_of(reply.usage, (reply.model, model.name), c.run.limits) if c.run.limits.prices else 0.0
     replied = ModelReplied(agent.name, reply, attempt, seconds, cost, refused)
     yield [*events, replied, ends] if ends else [*events, replied]
 

@@ -256,8 +256,6 @@ class Trace:
                 self._leave(event.error or event.reason)
         if self._switching and after.turn is None:
             self._switched(before.active, after.active)
-        if after.active != self._agent:
-            self._leave()
 
     def _tool(self, slot: Slot, agent: str) -> Any:
         name = sendable(slot.call).name

@@ -48,9 +48,7 @@ class Member:
             self._add(transfer.spec.name, transfer)
         self.edges = {offer.edge.target: offer.edge for offer in self.table.values() if isinstance(offer, Transfer)}
         self.conditional = [offer for offer in self.table.values() if isinstance(offer, Transfer) and offer.edge.when]
-        self.guards = {
-            kind: tuple(guard for guard in agent.guards if guard.kind == kind) for kind in ("input", "tool", "output")
-        }
+        self.guards = {kind: tuple(guard for guard in agent.guards if guard.kind == kind) for kind in ("input", "tool", "output")}
         self._returns: dict[str, Return] = {}
         self._specs: dict[tuple[str, frozenset[str]], tuple[ToolSpec, ...]] = {}
 

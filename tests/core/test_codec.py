@@ -25,8 +25,15 @@ from segue.core.limits import Limits
 from segue.core.messages import Assistant, Call, Reply, System, ToolAnswer, Usage, User
 from segue.errors import JournalDamaged, JournalNewer
 
-REPLY = Reply("旅", (Call("a", "f", '{"x": 1}', {"signature": "…"}),), "tool_calls", None, Usage(1, 2, 3, 4), "m", {"r": [1]}, "openai-chat")
-EARLIER = (System("s"), User("Hi", "ann"), Assistant("Hi.", REPLY.calls, "Triage", "no", {"r": 1}, "d"), ToolAnswer("a", "f", [{"type": "text"}]))
+REPLY = Reply(
+    "旅", (Call("a", "f", '{"x": 1}', {"signature": "…"}),), "tool_calls", None, Usage(1, 2, 3, 4), "m", {"r": [1]}, "openai-chat"
+)
+EARLIER = (
+    System("s"),
+    User("Hi", "ann"),
+    Assistant("Hi.", REPLY.calls, "Triage", "no", {"r": 1}, "d"),
+    ToolAnswer("a", "f", [{"type": "text"}]),
+)
 
 WHOLE = [
     (Started("c", "Triage"), {"conversation": "c", "agent": "Triage"}),
@@ -82,7 +89,10 @@ WHOLE = [
             "seconds": 2,
         },
     ),
-    (ToolFailed("1.0", "raised", "KeyError: x", True, 0.1), {"place": "1.0", "kind": "raised", "words": "KeyError: x", "transfer": True, "seconds": 0.1}),
+    (
+        ToolFailed("1.0", "raised", "KeyError: x", True, 0.1),
+        {"place": "1.0", "kind": "raised", "words": "KeyError: x", "transfer": True, "seconds": 0.1},
+    ),
     (ToolUnknown("1.0", "Who knows.", True), {"place": "1.0", "words": "Who knows.", "ask": True}),
     (ToolSettled("1.0", "paid", "ann"), {"place": "1.0", "content": "paid", "by": "ann"}),
     (ToolLate("1.0", "pay", "paid"), {"place": "1.0", "name": "pay", "content": "paid"}),

@@ -77,6 +77,6 @@ def test_stored_limits_are_read_back_and_names_of_another_version_are_passed_ove
 
 def test_a_reply_costs_what_its_model_costs_and_nothing_where_no_price_is_known():
     limits = Limits(prices={"m": (2.0, 10.0)})
-    assert cost_of(Usage(1_000_000, 100_000), "m", limits) == 3.0
-    assert cost_of(Usage(1_000_000, 0), "another", limits) == 0.0
-    assert cost_of(Usage(1_000_000, 0), "m", DEFAULTS) == 0.0
+    assert cost_of(Usage(1_000_000, 100_000), ["m-2026-11-01", "m"], limits) == 3.0
+    assert cost_of(Usage(1_000_000, 0), ["another"], limits) == 0.0
+    assert cost_of(Usage(1_000_000, 0), ["m"], DEFAULTS) == 0.0

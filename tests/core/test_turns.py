@@ -203,7 +203,9 @@ def test_a_tool_that_failed_is_no_refused_transfer_and_stays():
     assert "tool: item: missing" in shown(c)
 
 
-@pytest.mark.parametrize("reply", [Reply(None, (call(),), extra={"reasoning": "…"}), Reply(None, (Call("", "f", "{}", {"signature": "…"}),))])
+@pytest.mark.parametrize(
+    "reply", [Reply(None, (call(),), extra={"reasoning": "…"}), Reply(None, (Call("", "f", "{}", {"signature": "…"}),))]
+)
 def test_a_message_with_signed_reasoning_is_never_edited(reply):
     assert signed(reply)
     more = reply._replace(calls=(*reply.calls, call("transfer_to_refunds"), call("transfer_to_sales")))
@@ -383,7 +385,10 @@ def test_another_outcome_or_other_arguments_begin_the_count_again():
 
 def test_the_arguments_are_compared_as_the_calls_were_made_and_not_as_they_were_written():
     c = story(
-        *[(asks(call(arguments=text)), starts(f"{n}.0", arguments='{"a":1}'), ToolReturned(f"{n}.0", "ok")) for n, text in ((1, '{"a":1}'), (2, '{ "a": 1 }'))]
+        *[
+            (asks(call(arguments=text)), starts(f"{n}.0", arguments='{"a":1}'), ToolReturned(f"{n}.0", "ok"))
+            for n, text in ((1, '{"a":1}'), (2, '{ "a": 1 }'))
+        ]
     )
     assert c.run.spent.repeats == 2
 

@@ -110,7 +110,9 @@ CASES = [
     Case("The same id for two tools", says(refunds(GOOD, "a"), call("ping", "{}", "a")), ran=[*RAN, "ping"]),
     Case("Equal calls without an id are two calls", says(call("ping", "{}", ""), call("ping", "{}", "")), ran=["ping", "ping"]),
     Case("A hundred calls in one message", says(*[call("ping", "{}", f"c{n}") for n in range(100)]), ran=["ping"] * 100),
-    Case("Known and unknown names in one message", says(call("refnd", "{}", "a"), refunds(GOOD, "b")), told=["no tool", "refunded"], ran=RAN),
+    Case(
+        "Known and unknown names in one message", says(call("refnd", "{}", "a"), refunds(GOOD, "b")), told=["no tool", "refunded"], ran=RAN
+    ),
     Case("Calls with a finish of stop", says(refunds(), finish="stop"), ran=RAN),
     Case("Calls with an unknown finish", says(refunds(), finish="eos"), ran=RAN, forms=CHAT),
     Case("A finish of tool_calls without a call", says(text="Done.", finish="tool_calls")),

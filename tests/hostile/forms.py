@@ -25,6 +25,10 @@ class Form(Enum):
         return self in (Form.CHAT_STREAM, Form.RESPONSES_STREAM)
 
     @property
+    def whole(self) -> "Form":
+        return Form.CHAT_WHOLE if self.is_chat else Form.RESPONSES_WHOLE
+
+    @property
     def is_chat(self) -> bool:
         return self in (Form.CHAT_WHOLE, Form.CHAT_STREAM)
 
@@ -49,10 +53,17 @@ class Said:
 
     def forms(self) -> tuple[Form, ...]:
         message = self.message
-        if not isinstance(message, dict) or self.beside or self.around or not message.keys() <= {"role", "content", "tool_calls", "refusal"}:
+        if (
+            not isinstance(message, dict)
+            or self.beside
+            or self.around
+            or not message.keys() <= {"role", "content", "tool_calls", "refusal"}
+        ):
             return CHAT
         calls = message.get("tool_calls", [])
-        plain = message.get("role", "assistant") == "assistant" and isinstance(message.get("content"), str | None) and isinstance(calls, list)
+        plain = (
+            message.get("role", "assistant") == "assistant" and isinstance(message.get("content"), str | None) and isinstance(calls, list)
+        )
         plain = plain and all(isinstance(one, dict) and isinstance(one.get("function"), dict) for one in calls)
         return tuple(Form) if plain and self.finish in (None, "stop", "tool_calls", "length", "content_filter") else CHAT
 
@@ -82,7 +93,11 @@ class Said:
         """The message in pieces: its role, its text, its calls, its other fields, its finish, and the usage."""
         deltas = [self.message] if not isinstance(self.message, dict) else list(_deltas(self.message))
         made = [self._chunk(delta, None) for delta in deltas]
-        return [*made, self._chunk({}, self.reason, self.beside), event({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}})]
+        return [
+            *made,
+            self._chunk({}, self.reason, self.beside),
+            event({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}),
+        ]
 
     def _chunk(self, delta: Any, finish: Any, beside: dict[str, Any] | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish} | (beside or {})

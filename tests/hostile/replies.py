@@ -118,7 +118,9 @@ STRANGE: dict[str, Any] = {
         around={"id": None, "created": None, "model": None, "usage": None, "system_fingerprint": None, "error": None},
     ),
     "wrong types around it": Said({"content": "Done."}, around={"id": 5, "created": "now", "model": ["m"], "usage": "many", "object": 1}),
-    "usage that counts nonsense": Said({"content": "Done."}, around={"usage": {"prompt_tokens": -5, "completion_tokens": "3", "total": True}}),
+    "usage that counts nonsense": Said(
+        {"content": "Done."}, around={"usage": {"prompt_tokens": -5, "completion_tokens": "3", "total": True}}
+    ),
     "usage beyond 64 bits": Said({"content": "Done."}, around={"usage": {"prompt_tokens": 10**30, "completion_tokens": 1.5}}),
     "usage with details that are no object": Said({"content": "Done."}, around={"usage": {"prompt_tokens_details": [1]}}),
     "unknown fields": Said({"content": "Done.", "mood": {"good": [1, 2]}}, beside={"stop_reason": 7}, around={"prompt_filter_results": []}),
@@ -133,7 +135,9 @@ STRANGE: dict[str, Any] = {
 }
 
 CALLS: dict[str, Any] = {
-    "a legacy function_call": Said({"role": "assistant", "content": None, "function_call": {"name": "refund", "arguments": GOOD}}, "function_call"),
+    "a legacy function_call": Said(
+        {"role": "assistant", "content": None, "function_call": {"name": "refund", "arguments": GOOD}}, "function_call"
+    ),
     "a legacy function_call that says stop": Said({"content": "", "function_call": {"name": "refund", "arguments": GOOD}}, "stop"),
     "a legacy function_call beside the same call": Said(
         {"content": None, "function_call": {"name": "refund", "arguments": GOOD}, "tool_calls": [refund()]}
@@ -149,14 +153,19 @@ CALLS: dict[str, Any] = {
     "a call and an empty refusal": Said({"role": "assistant", "content": None, "refusal": "", "tool_calls": [refund()]}),
 }
 
-_TWO = [{"index": n, "message": completion(None, refund(GOOD, f"c{n}"))["choices"][0]["message"], "finish_reason": "tool_calls"} for n in (1, 0)]
+_TWO = [
+    {"index": n, "message": completion(None, refund(GOOD, f"c{n}"))["choices"][0]["message"], "finish_reason": "tool_calls"} for n in (1, 0)
+]
 _HUGE = "All in all, " * 250_000
 
 CASES = [
     *(Case(f"A body with {name}", Body(value), fails=ERRORS.get(name, BadReply), again=True) for name, value in BROKEN.items()),
     *(Case(f"A message with {name}", Said(value), fails=BadReply, again=True) for name, value in BROKEN_MESSAGES.items()),
     *(Case(f"A 200 with {name}", Raw(whole(said)), fails=BadReply, again=True) for name, said in BYTES.items()),
-    *(Case(f"A page as {kind}", Raw(whole(PAGE, content_type=kind)), fails=BadReply, again=True) for kind in ("text/html", "text/event-stream")),
+    *(
+        Case(f"A page as {kind}", Raw(whole(PAGE, content_type=kind)), fails=BadReply, again=True)
+        for kind in ("text/html", "text/event-stream")
+    ),
     *(Case(f"A reply with {name}", said, ends="Done.") for name, said in STRANGE.items()),
     *(Case(f"A call with {name}", said, ran=RAN, told="refunded") for name, said in CALLS.items()),
     Case("A reply cut by its length", says(text="The answer is", finish="length"), fails=ReplyCut),
@@ -167,7 +176,11 @@ CASES = [
     Case("A call cut by its length", says(refund(UNFINISHED), finish="length"), fails=ReplyCut),
     Case("A call cut by its length that looks whole", says(refund(), finish="length"), fails=ReplyCut),
     Case("A call taken back by a content filter", says(refund(), finish="content_filter"), fails=ReplyCut),
-    Case("A handoff cut by its length", says({**refund("{}"), "function": {"name": "transfer_to_sales", "arguments": "{}"}}, finish="length"), fails=ReplyCut),
+    Case(
+        "A handoff cut by its length",
+        says({**refund("{}"), "function": {"name": "transfer_to_sales", "arguments": "{}"}}, finish="length"),
+        fails=ReplyCut,
+    ),
     Case("A legacy call cut by its length", Said({"function_call": {"name": "wipe", "arguments": "{}"}}, "length"), fails=ReplyCut),
     Case("A refusal", says(refusal="I cannot help with that."), fails=ModelRefused),
     Case("A refusal with words beside it", says(text="Hm.", refusal="No."), fails=ModelRefused),
@@ -180,7 +193,11 @@ CASES = [
     Case("A text with half a surrogate pair", says(text="D\ud800ne."), ends="D\ufffdne."),
     Case("A text with a surrogate pair", says(text="\U0001f600"), ends="\U0001f600"),
     Case("A text with NUL and control characters", says(text="D\x00\x1b[31mne."), ends="D\x00\x1b[31mne."),
-    Case("A text that looks like a call", says(text='<tool_call>{"name": "refund"}</tool_call>'), ends='<tool_call>{"name": "refund"}</tool_call>'),
+    Case(
+        "A text that looks like a call",
+        says(text='<tool_call>{"name": "refund"}</tool_call>'),
+        ends='<tool_call>{"name": "refund"}</tool_call>',
+    ),
     Case("A text that looks like the end of a stream", says(text="data: [DONE]\n\n"), ends="data: [DONE]\n\n"),
     Case("A text of one space", says(text=" "), ends=" "),
     Case("A whole reply with a byte order mark", Raw(whole(b"\xef\xbb\xbf" + TEXT), CHAT)),
@@ -193,14 +210,31 @@ CASES = [
     Case("A whole reply with a status of 201", Raw(whole(TEXT, 201), CHAT)),
     Case("A call in a whole reply to who asked for a stream", Raw(whole(CALLING), (Form.CHAT_STREAM,)), ran=RAN),
     Case("A stream to who asked for a whole reply", Raw(stream(*says(refund()).chunks(), DONE), (Form.CHAT_WHOLE,)), ran=RAN),
-    Case("A broken stream to who asked for a whole reply", Raw(stream(*says(refund()).chunks()[:5]), (Form.CHAT_WHOLE,)), fails=BadReply, again=True),
-    Case("An error as an event to who asked for a whole reply", Raw(stream(event({"error": "busy"})), WHOLE), fails=ProviderError, again=True),
-    Case("A tool call that the provider could not read", Body({"error": {"code": "tool_use_failed", "message": "m"}}), fails=BadReply, again=True),
+    Case(
+        "A broken stream to who asked for a whole reply",
+        Raw(stream(*says(refund()).chunks()[:5]), (Form.CHAT_WHOLE,)),
+        fails=BadReply,
+        again=True,
+    ),
+    Case(
+        "An error as an event to who asked for a whole reply", Raw(stream(event({"error": "busy"})), WHOLE), fails=ProviderError, again=True
+    ),
+    Case(
+        "A tool call that the provider could not read",
+        Body({"error": {"code": "tool_use_failed", "message": "m"}}),
+        fails=BadReply,
+        again=True,
+    ),
     Case("A rate limit in a 200", Body({"error": {"code": 429, "message": "slow down"}}), fails=RateLimited, again=True),
     Case("A wrong key in a 200", Body({"error": {"code": 401, "message": "User not found"}}), fails=ProviderRefused),
     Case("A full context in a 200", Body({"error": {"code": "context_length_exceeded", "message": "m"}}), fails=ContextTooLong),
     Case("A refund, and then a broken reply", [says(refund()), Body({})], ran=RAN, fails=BadReply, again=True),
     Case("A refund, and then a refusal", [says(refund()), says(refusal="No.")], ran=RAN, fails=ModelRefused),
     Case("A refund, and then a cut reply", [says(refund()), says(text="It is", finish="length")], ran=RAN, fails=ReplyCut),
-    Case("A refund, and then a full context", [says(refund()), Body({"error": {"code": "context_length_exceeded"}})], ran=RAN, fails=ContextTooLong),
+    Case(
+        "A refund, and then a full context",
+        [says(refund()), Body({"error": {"code": "context_length_exceeded"}})],
+        ran=RAN,
+        fails=ContextTooLong,
+    ),
 ]

@@ -8,7 +8,13 @@ from tests.hostile.forms import STREAMS, Form, Raw, response_events
 from tests.hostile.stage import Case
 from tests.loopback import CLOSE, DONE, HANG, RESET, Answer, Bit, begun, event, stream, whole
 
-TEXT = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "Done.", "annotations": []}]}
+TEXT = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": "Done.", "annotations": []}],
+}
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "refund", "arguments": GOOD, "status": "completed"}
 OTHER = {**CALL, "id": "fc_2", "call_id": "call_2", "arguments": '{"order": "B2", "amount": 7}'}
 THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2ln"}
@@ -66,7 +72,10 @@ BROKEN: dict[str, tuple[dict[str, Any], type[ProviderError]]] = {
 ENDED: dict[str, tuple[dict[str, Any], type[ProviderError]]] = {
     "a message cut by its length": (response(TEXT, status="incomplete", incomplete_details={"reason": "max_output_tokens"}), ReplyCut),
     "a call cut by its length": (response(HALF, status="incomplete", incomplete_details={"reason": "max_output_tokens"}), ReplyCut),
-    "a call that looks whole, cut by its length": (response(CALL, status="incomplete", incomplete_details={"reason": "max_output_tokens"}), ReplyCut),
+    "a call that looks whole, cut by its length": (
+        response(CALL, status="incomplete", incomplete_details={"reason": "max_output_tokens"}),
+        ReplyCut,
+    ),
     "a call taken back by a filter": (response(CALL, status="incomplete", incomplete_details={"reason": "content_filter"}), ReplyCut),
     "a cut for no reason": (response(CALL, status="incomplete", incomplete_details=None), ReplyCut),
     "a refusal": (response({**TEXT, "content": [{"type": "refusal", "refusal": "No."}]}), ModelRefused),
@@ -131,13 +140,21 @@ FINE: dict[str, list[Bit]] = {
     "with its last event alone": EVENTS[-1:],
     "with unknown events between": [bit for one in EVENTS for bit in (one, event({"type": "mystery", "item": 5}), b": ping\n\n")],
     "with null events": [b"data: null\n\n", *EVENTS],
-    "with deltas that disagree": [*EVENTS[:3], event({"type": "response.function_call_arguments.delta", "output_index": 0, "delta": "5000"}), EVENTS[-1]],
+    "with deltas that disagree": [
+        *EVENTS[:3],
+        event({"type": "response.function_call_arguments.delta", "output_index": 0, "delta": "5000"}),
+        EVENTS[-1],
+    ],
     "with places that are no numbers": [bit.replace(b'"output_index": 0', b'"output_index": "0"') for bit in EVENTS],
     "with places from one": [bit.replace(b'"output_index": 0', b'"output_index": 1') for bit in EVENTS],
     "without an output at its end": [*EVENTS[:-1], event({"type": "response.completed", "response": response()})],
     "with data after its end": [*EVENTS, event({"type": "error", "message": "m"}), b"data: {cut\n\n"],
     "with [DONE] after its end": [*EVENTS, DONE],
-    "with deltas of wrong types": [event({"type": "response.output_text.delta", "delta": None}), event({"type": "response.function_call_arguments.delta", "delta": 5}), *EVENTS],
+    "with deltas of wrong types": [
+        event({"type": "response.output_text.delta", "delta": None}),
+        event({"type": "response.function_call_arguments.delta", "delta": 5}),
+        *EVENTS,
+    ],
     "with an added item of null": [event({"type": "response.output_item.added", "output_index": 0, "item": None}), *EVENTS],
 }
 
@@ -146,16 +163,27 @@ KINDS = ("reasoning", "message", "mystery", "web_search_call")
 CASES = [
     *(Case(f"A response with {name}", said, fails=error, again=True) for name, (value, error) in BROKEN.items() for said in both(value)),
     *(Case(f"A response with {name}", said, fails=error) for name, (value, error) in ENDED.items() for said in both(value)),
-    *(Case(f"A response with {name}", said, ran=ran, told=told) for name, (output, ran, told) in WELL.items() for said in both(response(*output), *KINDS)),
+    *(
+        Case(f"A response with {name}", said, ran=ran, told=told)
+        for name, (output, ran, told) in WELL.items()
+        for said in both(response(*output), *KINDS)
+    ),
     *(Case(f"A response with {name}", said) for name, output in SAID.items() for said in both(response(*output), *KINDS)),
     *(Case(f"A stream of Responses {name}", streamed(*bits), fails=error, again=True) for name, (bits, error) in LOST.items()),
     *(Case(f"A stream of Responses {name}", streamed(*bits), ran=RAN, told="refunded") for name, bits in FINE.items()),
     Case("A stream of Responses that is reset", broken_off(*EVENTS[:5], RESET), fails=ProviderError, again=True),
     Case("A stream of Responses that is closed", broken_off(*EVENTS[:5], CLOSE), fails=ProviderError, again=True),
-    Case("A stream of Responses that stalls", broken_off(*EVENTS[:5], HANG), fails=ProviderTimeout, again=True, limits={"idle_timeout": 0.1}),
+    Case(
+        "A stream of Responses that stalls", broken_off(*EVENTS[:5], HANG), fails=ProviderTimeout, again=True, limits={"idle_timeout": 0.1}
+    ),
     Case("A stream of Responses that is reset after its end", broken_off(*EVENTS, RESET), ran=RAN),
     Case("A whole response to who asked for a stream", Raw(whole(response(CALL)), STREAMS[1:]), ran=RAN),
     Case("A stream of Responses to who asked for a whole one", Raw(stream(*EVENTS), (Form.RESPONSES_WHOLE,)), ran=RAN),
-    Case("A Chat Completions reply from Responses", Raw(whole({"choices": [{"message": {"content": "Done."}}]}), (Form.RESPONSES_WHOLE, Form.RESPONSES_STREAM)), fails=BadReply, again=True),
+    Case(
+        "A Chat Completions reply from Responses",
+        Raw(whole({"choices": [{"message": {"content": "Done."}}]}), (Form.RESPONSES_WHOLE, Form.RESPONSES_STREAM)),
+        fails=BadReply,
+        again=True,
+    ),
     Case("A response from Chat Completions", Raw(whole(response(TEXT)), (Form.CHAT_WHOLE, Form.CHAT_STREAM)), fails=BadReply, again=True),
 ]

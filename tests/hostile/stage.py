@@ -2,13 +2,14 @@
 Tools write into a ledger, `deps`, before they do anything else: it says what ran, with which arguments, how often."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from segue import Agent, Context, Limits, Runner, SegueError, handoff
+from segue import Agent, Context, Limits, Runner, SegueError, handoff, tool
+from segue.agent import AgentTool
 from segue.core.codec import decode, encode
 from segue.core.conversation import replay
 from segue.events import Delta, Event, ModelReplied, Progress, Restarted, TextDelta, ToolStarted
@@ -25,30 +26,35 @@ WELL = "All is well."
 # --- the team
 
 
+@tool
 def refund(order: str, amount: int, reason: str = "none", *, ctx: Context[list[str]]) -> str:
     """Pay money back."""
     ctx.deps.append(f"refund {order} {amount} {reason}")
     return "refunded"
 
 
+@tool
 def wipe(table: str = "everything", *, ctx: Context[list[str]]) -> str:
     """Delete the rows of a table: what a call with lost arguments would do worst."""
     ctx.deps.append(f"wipe {table}")
     return "wiped"
 
 
+@tool
 def ping(ctx: Context[list[str]]) -> str:
     """A tool without arguments."""
     ctx.deps.append("ping")
     return "pong"
 
 
+@tool
 async def label(tags: list[str], sizes: dict[str, float] | None = None, urgent: bool = False, *, ctx: Context[list[str]]) -> str:
     """A tool with a list, an object and a flag."""
     ctx.deps.append(f"label {tags} {sizes} {urgent}")
     return "labelled"
 
 
+@tool
 def sell(item: str, *, ctx: Context[list[str]]) -> str:
     """A tool of another agent."""
     ctx.deps.append(f"sell {item}")
@@ -64,19 +70,25 @@ OWN = {"refund", "wipe", "ping", "label", "to_boss", "transfer_to_sales", "trans
 OFFERS = {"Triage": OWN, "Sales": {"sell", "transfer_to_triage"}, "Billing": {"transfer_to_triage"}, "Boss": {"ping"}}
 
 
-def team(tools: Sequence[Callable[..., Any]] = ()) -> Agent:
+BOSS = Agent("Boss", instructions="You are Boss.", tools=[ping])
+
+
+@tool
+def to_boss(ctx: Context[list[str]]) -> Agent:
+    """Let the boss decide."""
+    ctx.deps.append("to_boss")
+    return BOSS
+
+
+SALES = Agent("Sales", instructions="You are Sales.", tools=[sell], handoffs=["Triage"])
+BILLING = Agent("Billing", instructions="You are Billing.", handoffs=["Triage"])
+TOOLS = [refund, wipe, ping, label, to_boss]
+EDGES = [SALES, handoff(BILLING, brief=Brief)]
+
+
+def team(tools: Sequence[Any] = (), output: Any = str) -> Agent:
     """Triage, who may hand over to Sales, to Billing with a brief, and by a function to Boss. `tools` are Triage's too."""
-    boss = Agent("Boss", instructions="You are Boss.", tools=[ping])
-
-    def to_boss(ctx: Context[list[str]]) -> Agent:
-        """Let the boss decide."""
-        ctx.deps.append("to_boss")
-        return boss
-
-    sales = Agent("Sales", instructions="You are Sales.", tools=[sell], handoffs=["Triage"])
-    billing = Agent("Billing", instructions="You are Billing.", handoffs=["Triage"])
-    edges = [sales, handoff(billing, brief=Brief)]
-    return Agent("Triage", instructions="You are Triage.", tools=[refund, wipe, ping, label, to_boss, *tools], handoffs=edges)
+    return Agent("Triage", instructions="You are Triage.", tools=[*TOOLS, *tools], handoffs=EDGES, output=output)
 
 
 # --- a case
@@ -99,7 +111,13 @@ class Case:
     limit: str | None = None
     told: str | Sequence[str] = ()
     agent: str = "Triage"
-    tools: Sequence[Callable[..., Any]] = ()
+    tools: Sequence[Any] = ()
+    offers: dict[str, set[str]] = field(default_factory=dict)
+    """The tools of agents that only this case has."""
+    output: Any = str
+    """Triage's output type."""
+    well: str = WELL
+    """What a healthy model answers."""
     limits: dict[str, Any] = field(default_factory=dict)
     again: bool = False
     forever: bool = False
@@ -146,7 +164,7 @@ class Provider:
         self.agents: list[str] = []
         self.healthy: str | None = None
         self._form = form
-        self._left = list(script)
+        self.left = list(script)
         self._offers = offers
         self._forever = forever
         self._said: set[str] = set()
@@ -159,12 +177,12 @@ class Provider:
             return whole({"error": {"message": fault, "type": "invalid_request_error"}}, 400)
         item = self._next(request.json())
         self._said |= _unknown(item)
-        return item.answer(self._form)
+        return item.answer(self._form if request.json().get("stream") else self._form.whole)
 
     def _next(self, body: dict[str, Any]) -> Item:
-        if self.healthy is not None or not self._left:
+        if self.healthy is not None or not self.left:
             return says(text=self.healthy or DONE)
-        item = self._left[0] if self._forever and len(self._left) == 1 else self._left.pop(0)
+        item = self.left[0] if self._forever and len(self.left) == 1 else self.left.pop(0)
         return item(body) if callable(item) else item
 
     def _fault(self, body: dict[str, Any]) -> str | None:
@@ -172,10 +190,11 @@ class Provider:
         who = speaker(body)
         self.agents.append(who)
         offered = {tool["function"]["name"] if "function" in tool else tool["name"] for tool in body.get("tools", ())}
-        self.answers = [str(said.get("content", said.get("output"))) for said in _messages(body) if _is_answer(said)]
+        self.answers = answers(body)
         if offered != self._offers.get(who):
             return f"{who} is offered {sorted(offered)}"
-        return None if body.get("stream", False) is self._form.streams else "it streams, or does not"
+        listens = self._form.streams and who != "Expert"  # to an agent that is a tool nobody listens
+        return None if body.get("stream", False) is listens else "it streams, or does not"
 
 
 def speaker(body: dict[str, Any]) -> str:
@@ -184,13 +203,12 @@ def speaker(body: dict[str, Any]) -> str:
     return str(instructions).removeprefix("You are ").removesuffix(".")
 
 
-def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = body["messages"] if "messages" in body else body["input"]
-    return found
-
-
-def _is_answer(said: dict[str, Any]) -> bool:
-    return said.get("role") == "tool" or said.get("type") == "function_call_output"
+def answers(body: dict[str, Any]) -> list[str]:
+    """What the tools have answered, by a request."""
+    said = body["messages"] if "messages" in body else body["input"]
+    return [
+        str(one.get("content", one.get("output"))) for one in said if one.get("role") == "tool" or one.get("type") == "function_call_output"
+    ]
 
 
 def _unknown(item: Item) -> set[str]:
@@ -200,8 +218,10 @@ def _unknown(item: Item) -> set[str]:
         return set(getattr(item, "kinds", ()))
     calls = message.get("tool_calls")
     of_calls = {key for one in calls if isinstance(one, dict) for key in one} if isinstance(calls, list) else set()
-    return {*message, *of_calls} - {"role", "tool_calls", "refusal", "function_call", "id", "type", "function"} - (
-        {"content"} if isinstance(message.get("content"), str) else set()
+    return (
+        {*message, *of_calls}
+        - {"role", "tool_calls", "refusal", "function_call", "id", "type", "function"}
+        - ({"content"} if isinstance(message.get("content"), str) else set())
     )
 
 
@@ -220,20 +240,21 @@ async def play(case: Case, form: Form, *, once: bool = False) -> None:
     """Play a case and hold what comes of it against the case, and against what holds for all."""
     before = asyncio.all_tasks()
     ledger: list[str] = []
-    offers = OFFERS | {"Triage": OWN | {made.name if isinstance(made, Tool) else tool_name(made) for made in case.tools}}
+    own = {made.name if isinstance(made, Tool | AgentTool) else tool_name(made) for made in case.tools}
+    offers = OFFERS | {"Triage": OWN | own} | case.offers
     provider = Provider(form, case.script(), offers, forever=case.forever or (case.again and not once))
     async with Loopback(provider.answer) as server:
         model = form.model("m", base_url=server.url, timeout=case.timeout, _clock=Slept().clock)
-        runner = Runner(team(case.tools), model=model, deps=ledger, limits=Limits(**case.limits))
+        runner = Runner(team(case.tools, case.output), model=model, deps=ledger, limits=Limits(**case.limits))
         ended = await _run(runner, form, "I want my money back.", None)
         _hold(case, ended, once=once)
         assert sorted(ledger) == sorted(case.ran)
-        provider.healthy = WELL
+        provider.healthy = case.well
         again = await _run(runner, form, "And now?", ended.conversation)
         assert provider.faults == []
-        assert (again.status, again.text, again.agent) == ("done", WELL, provider.agents[-1])
-        answers = "\n".join(provider.answers)
-        assert [words for words in ([case.told] if isinstance(case.told, str) else case.told) if words not in answers] == [], answers[:2000]
+        assert (again.status, again.text, again.agent) == ("done", case.well, provider.agents[-1])
+        told = "\n".join(provider.answers)
+        assert [words for words in ([case.told] if isinstance(case.told, str) else case.told) if words not in told] == [], told[:2000]
         assert sorted(ledger) == sorted(case.ran)
         await _check_journal(runner, ended.conversation)
         await model.aclose()
@@ -245,7 +266,8 @@ def _hold(case: Case, ended: Ended, *, once: bool) -> None:
     if case.fails is not None and not once:
         assert type(ended.error) is case.fails, ended
         assert ended.status == "raised"
-        assert ended.error.conversation == ended.conversation
+        assert ended.conversation
+        assert ended.text
         return
     if case.limit is not None:
         assert (ended.status, getattr(ended.error, "limit", None)) == ("limited", case.limit)
@@ -264,11 +286,9 @@ async def _run(runner: Runner, form: Form, text: str, conversation: str | None) 
         else:
             response = await runner.run(text, conversation=conversation)
     except SegueError as error:
-        assert str(error)
-        assert error.conversation
-        return Ended("raised", "", error, "", error.conversation)
-    text = response.output if response.status == "done" else ""
-    return Ended(response.status, text, response.error, response.agent.name, response.conversation)
+        return Ended("raised", str(error), error, "", error.conversation or "")
+    assert response.status != "done" or response.output is not None
+    return Ended(response.status, response.text, response.error, response.agent.name, response.conversation)
 
 
 async def _watch(stream: Any) -> None:

@@ -9,7 +9,7 @@ from tests.hostile.arguments import GOOD, RAN
 from tests.hostile.calls import BOTH
 from tests.hostile.forms import CHAT, STREAMS, Form, Raw, refund, says, streams
 from tests.hostile.stage import Case
-from tests.loopback import CLOSE, DONE, HANG, RESET, Bit, Pause, begun, chunk, event, head, stream, usage_chunk, whole
+from tests.loopback import CLOSE, DONE, HANG, RESET, Bit, Pause, begun, chunk, event, head, usage_chunk, whole
 
 OTHER = '{"order": "B2", "amount": 7}'
 CALL = says(refund()).chunks()
@@ -50,7 +50,10 @@ ONE: dict[str, Sequence[Any]] = {
     "without an index": [piece(None, id="a", name="refund", arguments=HALF), piece(None, arguments=REST)],
     "without an index and with its id each time": [piece(None, id="a", name="refund", arguments=HALF), piece(None, id="a", arguments=REST)],
     "with an index on its first piece only": [piece(0, id="a", name="refund", arguments=HALF), piece(None, arguments=REST)],
-    "with an index of null": [{"index": None, **piece(None, id="a", name="refund", arguments=HALF)}, {"index": None, **piece(None, arguments=REST)}],
+    "with an index of null": [
+        {"index": None, **piece(None, id="a", name="refund", arguments=HALF)},
+        {"index": None, **piece(None, arguments=REST)},
+    ],
     "with an index from one": [piece(1, id="a", name="refund", arguments=HALF), piece(1, arguments=REST)],
     "with an index of a million": [piece(10**6, id="a", name="refund", arguments=HALF), piece(10**6, arguments=REST)],
     "with a negative index": [piece(-1, id="a", name="refund", arguments=HALF), piece(-1, arguments=REST)],
@@ -72,21 +75,44 @@ ONE: dict[str, Sequence[Any]] = {
         {"index": 0, "function": {"arguments": REST}},
         {"index": 0, "function": None},
     ],
-    "with empty pieces in between": [piece(id="a", name="refund", arguments=HALF), piece(arguments=""), {"index": 0}, piece(arguments=REST), {}],
+    "with empty pieces in between": [
+        piece(id="a", name="refund", arguments=HALF),
+        piece(arguments=""),
+        {"index": 0},
+        piece(arguments=REST),
+        {},
+    ],
     "and then once more, whole": [piece(id="a", name="refund", arguments=GOOD), piece(id="a", name="refund", arguments=GOOD)],
-    "in pieces, and then once more, whole": [piece(id="a", name="refund", arguments=HALF), piece(arguments=REST), piece(id="a", name="refund", arguments=GOOD)],
+    "in pieces, and then once more, whole": [
+        piece(id="a", name="refund", arguments=HALF),
+        piece(arguments=REST),
+        piece(id="a", name="refund", arguments=GOOD),
+    ],
     "without a type": [{"index": 0, "id": "a", "function": {"name": "refund", "arguments": GOOD}}],
-    "with arguments that are an object": [{"index": 0, "id": "a", "function": {"name": "refund", "arguments": {"order": "A1", "amount": 5}}}],
+    "with arguments that are an object": [
+        {"index": 0, "id": "a", "function": {"name": "refund", "arguments": {"order": "A1", "amount": 5}}}
+    ],
 }
 
 # two refunds, in fragments
 FIRST, SECOND = piece(0, id="a", name="refund"), piece(1, id="b", name="refund")
 TWO: dict[str, Sequence[Any]] = {
     "one after the other": [FIRST, piece(0, arguments=GOOD), SECOND, piece(1, arguments=OTHER)],
-    "interleaved": [FIRST, SECOND, piece(0, arguments=HALF), piece(1, arguments=OTHER[:5]), piece(0, arguments=REST), piece(1, arguments=OTHER[5:])],
+    "interleaved": [
+        FIRST,
+        SECOND,
+        piece(0, arguments=HALF),
+        piece(1, arguments=OTHER[:5]),
+        piece(0, arguments=REST),
+        piece(1, arguments=OTHER[5:]),
+    ],
     "interleaved, the second first": [SECOND, FIRST, piece(1, arguments=OTHER), piece(0, arguments=GOOD)],
     "in one delta": [[piece(0, id="a", name="refund", arguments=GOOD), piece(1, id="b", name="refund", arguments=OTHER)]],
-    "both in each delta": [[FIRST, SECOND], [piece(0, arguments=HALF), piece(1, arguments=OTHER[:9])], [piece(0, arguments=REST), piece(1, arguments=OTHER[9:])]],
+    "both in each delta": [
+        [FIRST, SECOND],
+        [piece(0, arguments=HALF), piece(1, arguments=OTHER[:9])],
+        [piece(0, arguments=REST), piece(1, arguments=OTHER[9:])],
+    ],
     "whole, both at index 0": [piece(0, id="a", name="refund", arguments=GOOD), piece(0, id="b", name="refund", arguments=OTHER)],
     "whole, both at index 0 and without an id": [piece(0, name="refund", arguments=GOOD), piece(0, name="refund", arguments=OTHER)],
     "in pieces, both at index 0": [FIRST, piece(0, arguments=GOOD), piece(0, id="b", name="refund"), piece(0, arguments=OTHER)],
@@ -112,11 +138,16 @@ WELL: dict[str, list[Bit]] = {
     "without [DONE]": CALL,
     "without a finish, but with [DONE]": [*CALL[:-2], DONE],
     "with a finish of stop": [*CALL[:-2], chunk(finish="stop"), DONE],
-    "with its finish in the chunk of the last piece": [*pieces(piece(id="a", name="refund", arguments=HALF)), chunk(tool_calls=[piece(arguments=REST)], finish="tool_calls"), DONE],
+    "with its finish in the chunk of the last piece": [
+        *pieces(piece(id="a", name="refund", arguments=HALF)),
+        chunk(tool_calls=[piece(arguments=REST)], finish="tool_calls"),
+        DONE,
+    ],
     "with its finish twice": [*CALL[:-2], END, END, DONE],
     "with text before its call": [chunk("One "), chunk("moment."), *CALL, DONE],
     "with text after its call": [*CALL[:-2], chunk("There."), END, DONE],
-    "with its role in each chunk": [chunk(role="assistant", tool_calls=[fragment]) for fragment in ONE["one character at a time"]] + [END, DONE],
+    "with its role in each chunk": [chunk(role="assistant", tool_calls=[fragment]) for fragment in ONE["one character at a time"]]
+    + [END, DONE],
     "with keep-alives": [b": OPENROUTER PROCESSING\n\n", *[bit for one in CALL for bit in (one, b":\n\n")], b": bye\n\n", DONE],
     "with CRLF": lines(*CALL, DONE, by=b"\r\n"),
     "with CR": lines(*CALL, DONE, by=b"\r"),
@@ -129,7 +160,12 @@ WELL: dict[str, list[Bit]] = {
     "with Azure's first chunk": [event({"choices": [], "prompt_filter_results": [{}], "model": ""}), *CALL, DONE],
     "with choices of null": [event({"choices": None}), *CALL, DONE],
     "without choices": [event({"id": "x"}), *CALL, DONE],
-    "with a delta of null": [event({"choices": [{"index": 0, "delta": None}]}), *CALL, event({"choices": [{"index": 0, "delta": None}]}), DONE],
+    "with a delta of null": [
+        event({"choices": [{"index": 0, "delta": None}]}),
+        *CALL,
+        event({"choices": [{"index": 0, "delta": None}]}),
+        DONE,
+    ],
     "without a delta": [event({"choices": [{"index": 0}]}), *CALL, DONE],
     "with nulls in a delta": [chunk(role=None, content=None, tool_calls=None, refusal=None, function_call=None), *CALL, DONE],
     "with an empty list of calls": [chunk(tool_calls=[]), *CALL, chunk(tool_calls=[]), DONE],
@@ -141,14 +177,26 @@ WELL: dict[str, list[Bit]] = {
     "with [DONE] twice": [*CALL, DONE, DONE],
     "with an error after [DONE]": [*CALL, DONE, event({"error": {"code": 502, "message": "m"}})],
     "with a second choice": [event({"choices": [{"index": 1, "delta": {"content": "Another"}, "finish_reason": None}]}), *CALL, DONE],
-    "with a call in a second choice": [event({"choices": [{"index": 1, "delta": {"tool_calls": [piece(id="z", name="wipe", arguments="{}")]}}]}), *CALL, DONE],
-    "with a message and no delta": [event({"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": [refund()]}, "finish_reason": "tool_calls"}]}), DONE],
+    "with a call in a second choice": [
+        event({"choices": [{"index": 1, "delta": {"tool_calls": [piece(id="z", name="wipe", arguments="{}")]}}]}),
+        *CALL,
+        DONE,
+    ],
+    "with a message and no delta": [
+        event({"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": [refund()]}, "finish_reason": "tool_calls"}]}),
+        DONE,
+    ],
     "with an escaped [DONE] in a text": [chunk("data: [DONE]"), *CALL, DONE],
     "as one block of bytes": [b"".join((*CALL, DONE))],
     "byte by byte": [bytes([byte]) for byte in b"".join((*CALL, DONE))],
     "with pauses": [bit for one in CALL for bit in (one, Pause(0.002))] + [DONE],
     "without the last empty line": [*CALL[:-1], CALL[-1].rstrip(), b"\n\ndata: [DONE]"],
-    "with a legacy call": [chunk(function_call={"name": "refund", "arguments": ""}), *(chunk(function_call={"arguments": one}) for one in (HALF, REST)), chunk(finish="function_call"), DONE],
+    "with a legacy call": [
+        chunk(function_call={"name": "refund", "arguments": ""}),
+        *(chunk(function_call={"arguments": one}) for one in (HALF, REST)),
+        chunk(finish="function_call"),
+        DONE,
+    ],
 }
 
 # streams in which something is missing or broken: said for ever, an error; said once, asked for again
@@ -189,9 +237,15 @@ BROKEN: dict[str, tuple[list[Bit], type[Exception]]] = {
     "with an error event": ([chunk("Do"), b"event: error\n" + event({"message": "busy"})], ProviderError),
     "with an error event without data": ([chunk("Do"), b"event: error\ndata:\n\n"], BadReply),
     "with an error event that is not JSON": ([chunk("Do"), b"event: error\ndata: busy\n\n"], BadReply),
-    "with an error in its choice": ([event({"choices": [{"index": 0, "delta": {"content": "Do"}, "error": {"code": 502, "message": "m"}}]})], ProviderError),
+    "with an error in its choice": (
+        [event({"choices": [{"index": 0, "delta": {"content": "Do"}, "error": {"code": 502, "message": "m"}}]})],
+        ProviderError,
+    ),
     "with a rate limit inside": ([chunk("Do"), event({"error": {"message": "slow down", "code": 429}})], RateLimited),
-    "with a call that the provider could not read": ([chunk("Do"), event({"error": {"code": "tool_use_failed", "failed_generation": GOOD}})], BadReply),
+    "with a call that the provider could not read": (
+        [chunk("Do"), event({"error": {"code": "tool_use_failed", "failed_generation": GOOD}})],
+        BadReply,
+    ),
 }
 
 CASES = [
@@ -202,41 +256,102 @@ CASES = [
     *(
         Case(f"A stream that is {what} {where}", Raw(begun(*bits, bit), (Form.CHAT_STREAM,)), fails=error, again=True)
         for what, bit, error in (("reset", RESET, ProviderError), ("closed", CLOSE, ProviderError))
-        for where, bits in (("before a byte", []), ("after words", [chunk("Do")]), ("inside arguments", CALL[:5]), ("before its finish", CALL[:-2]))
+        for where, bits in (
+            ("before a byte", []),
+            ("after words", [chunk("Do")]),
+            ("inside arguments", CALL[:5]),
+            ("before its finish", CALL[:-2]),
+        )
     ),
     *(
-        Case(f"A stream that stalls {where}", Raw(begun(*bits, HANG), (Form.CHAT_STREAM,)), fails=ProviderTimeout, again=True, limits={"idle_timeout": 0.1})
-        for where, bits in (("before a byte", []), ("after words", [chunk("Do")]), ("inside arguments", CALL[:5]), ("before its finish", CALL[:-2]))
+        Case(
+            f"A stream that stalls {where}",
+            Raw(begun(*bits, HANG), (Form.CHAT_STREAM,)),
+            fails=ProviderTimeout,
+            again=True,
+            limits={"idle_timeout": 0.1},
+        )
+        for where, bits in (
+            ("before a byte", []),
+            ("after words", [chunk("Do")]),
+            ("inside arguments", CALL[:5]),
+            ("before its finish", CALL[:-2]),
+        )
     ),
     Case("A stream that is reset after [DONE]", Raw(begun(*CALL, DONE, RESET), (Form.CHAT_STREAM,)), ran=RAN),
     Case("A stream that is reset after its finish", Raw(begun(*CALL[:-1], RESET), (Form.CHAT_STREAM,)), ran=RAN),
     Case("A stream that stalls after [DONE]", Raw(begun(*CALL, DONE, HANG), (Form.CHAT_STREAM,)), ran=RAN),
     Case("A stream that stalls after its finish", Raw(begun(*CALL[:-1], HANG), (Form.CHAT_STREAM,)), ran=RAN, limits={"idle_timeout": 0.1}),
     Case("A slow stream that never stalls", streams(*[bit for one in HELLO for bit in (one, Pause(0.03))]), limits={"idle_timeout": 0.4}),
-    Case("A stream that breaks, and then a good one with another call", [streams(*CALL[:5]), streams(*pieces(piece(id="a", name="refund", arguments=OTHER)), END, DONE)], ran=BOTH[1:]),
+    Case(
+        "A stream that breaks, and then a good one with another call",
+        [streams(*CALL[:5]), streams(*pieces(piece(id="a", name="refund", arguments=OTHER)), END, DONE)],
+        ran=BOTH[1:],
+    ),
     Case("A stream cut by its length inside arguments", streams(*CALL[:5], chunk(finish="length"), DONE), fails=ReplyCut),
-    Case("A stream cut by a filter after a call that looks whole", streams(*CALL[:-2], chunk(finish="content_filter"), DONE), fails=ReplyCut),
-    Case("A stream with a full context inside", streams(chunk("Do"), event({"error": {"code": "context_length_exceeded", "message": "m"}})), fails=ContextTooLong),
-    Case("A stream with UTF-8 cut at every byte", streams(*[bytes([byte]) for byte in chunk("Grüße, 世界 \U0001f600".encode().decode())], DONE), ends="Grüße, 世界 \U0001f600"),
+    Case(
+        "A stream cut by a filter after a call that looks whole", streams(*CALL[:-2], chunk(finish="content_filter"), DONE), fails=ReplyCut
+    ),
+    Case(
+        "A stream with a full context inside",
+        streams(chunk("Do"), event({"error": {"code": "context_length_exceeded", "message": "m"}})),
+        fails=ContextTooLong,
+    ),
+    Case(
+        "A stream with UTF-8 cut at every byte",
+        streams(*[bytes([byte]) for byte in chunk("Grüße, 世界 \U0001f600".encode().decode())], DONE),
+        ends="Grüße, 世界 \U0001f600",
+    ),
     Case(
         "A stream with raw UTF-8 cut at every byte",
         streams(*[bytes([byte]) for byte in 'data: {"choices":[{"delta":{"content":"ü世\U0001f600"}}]}\n\n'.encode()], DONE),
         ends="ü世\U0001f600",
     ),
-    Case("A stream with a surrogate pair in two pieces", streams(chunk("\ud83d"), chunk("\ude00"), chunk(finish="stop"), DONE), ends="\U0001f600"),
+    Case(
+        "A stream with a surrogate pair in two pieces",
+        streams(chunk("\ud83d"), chunk("\ude00"), chunk(finish="stop"), DONE),
+        ends="\U0001f600",
+    ),
     Case("A stream with half a surrogate pair", streams(chunk("a\ud83d"), chunk("b"), chunk(finish="stop"), DONE), ends="a\ufffdb"),
-    Case("A stream with bytes that are not UTF-8", streams(b'data: {"choices":[{"delta":{"content":"a\xffb"}}]}\n\n', DONE), ends="a\ufffdb"),
-    Case("A stream with pieces of a refusal", streams(chunk(refusal="I ca"), chunk(refusal="nnot."), chunk(finish="stop"), DONE), fails=ModelRefused),
+    Case(
+        "A stream with bytes that are not UTF-8", streams(b'data: {"choices":[{"delta":{"content":"a\xffb"}}]}\n\n', DONE), ends="a\ufffdb"
+    ),
+    Case(
+        "A stream with pieces of a refusal",
+        streams(chunk(refusal="I ca"), chunk(refusal="nnot."), chunk(finish="stop"), DONE),
+        fails=ModelRefused,
+    ),
     Case("A stream of 20,000 empty chunks", streams(b"".join([chunk("")] * 20_000), *HELLO)),
     Case("A stream of one line of a megabyte", streams(chunk("x" * 1_000_000), DONE), ends="x" * 1_000_000),
-    Case("A stream in gzip", Raw([*whole(gzip.compress(b"".join((*CALL, DONE))), headers={"Content-Encoding": "gzip"}, content_type="text/event-stream")], (Form.CHAT_STREAM,)), ran=RAN),
-    Case("A stream in gzip that is cut", Raw(whole(gzip.compress(b"".join((*CALL, DONE)))[:-60], headers={"Content-Encoding": "gzip"}), STREAMS), fails=BadReply, again=True),
+    Case(
+        "A stream in gzip",
+        Raw(
+            [*whole(gzip.compress(b"".join((*CALL, DONE))), headers={"Content-Encoding": "gzip"}, content_type="text/event-stream")],
+            (Form.CHAT_STREAM,),
+        ),
+        ran=RAN,
+    ),
+    Case(
+        "A stream in gzip that is cut",
+        Raw(whole(gzip.compress(b"".join((*CALL, DONE)))[:-60], headers={"Content-Encoding": "gzip"}), STREAMS),
+        fails=BadReply,
+        again=True,
+    ),
     Case(
         "A stream with thoughts",
         streams(chunk(reasoning_content="He "), chunk(reasoning_content="is right."), *CALL, DONE, kinds={"reasoning_content"}),
         ran=RAN,
     ),
     Case("A stream that is called JSON", Raw([head(headers={"Connection": "close"}), *CALL, DONE, CLOSE], CHAT), ran=RAN),
-    Case("A stream without chunks of HTTP", Raw([head(headers={"Connection": "close"}, content_type="text/event-stream"), *CALL, DONE, CLOSE], CHAT), ran=RAN),
-    Case("A stream without chunks of HTTP that is cut", Raw([head(headers={"Connection": "close"}), *CALL[:5], CLOSE], CHAT), fails=BadReply, again=True),
+    Case(
+        "A stream without chunks of HTTP",
+        Raw([head(headers={"Connection": "close"}, content_type="text/event-stream"), *CALL, DONE, CLOSE], CHAT),
+        ran=RAN,
+    ),
+    Case(
+        "A stream without chunks of HTTP that is cut",
+        Raw([head(headers={"Connection": "close"}), *CALL[:5], CLOSE], CHAT),
+        fails=BadReply,
+        again=True,
+    ),
 ]

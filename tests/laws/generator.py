@@ -255,7 +255,12 @@ def illegal(chance: Chance, c: Conversation) -> Event:
 def _wrong_for(slot: Slot) -> list[Event]:
     place, started, approval = slot.place, slot.started, slot.approval
     if slot.outcome is not None:
-        return [ToolReturned(place, "twice"), ToolFailed(place, "raised", "twice"), ToolUnknown(place, "twice"), ToolSettled(place, "twice")]
+        return [
+            ToolReturned(place, "twice"),
+            ToolFailed(place, "raised", "twice"),
+            ToolUnknown(place, "twice"),
+            ToolSettled(place, "twice"),
+        ]
     wrong: list[Event] = []
     if started is not None and started.effect == "once":
         wrong.append(ToolStarted(place, started.name, started.arguments, "once", "", started.approval))

@@ -80,7 +80,9 @@ def l3_each_call_has_one_outcome_before_the_model_speaks_again(journal: Journal,
             doubted.add(event.place)
         elif isinstance(event, OUTCOMES):
             had[event.place] += 1
-        interrupted = any(given.busy == "interrupt" for given in before.queue) or (isinstance(event, InputGiven) and event.busy == "interrupt")
+        interrupted = any(given.busy == "interrupt" for given in before.queue) or (
+            isinstance(event, InputGiven) and event.busy == "interrupt"
+        )
         if interrupted and before.turn is not None:
             left = {slot.place for slot in after.turn.slots if slot.outcome is None} if after.turn else set()
             for slot in before.turn.slots:

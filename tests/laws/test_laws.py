@@ -53,7 +53,9 @@ def test_the_same_seed_gives_the_same_journal():
 
 
 def test_a_violation_is_shrunk_to_the_events_that_it_needs(monkeypatch):
-    monkeypatch.setitem(laws.LAWS, "no refusals", lambda journal, places: "refused" if any("Refunds" in repr(e) for e in journal.events) else None)
+    monkeypatch.setitem(
+        laws.LAWS, "no refusals", lambda journal, places: "refused" if any("Refunds" in repr(e) for e in journal.events) else None
+    )
     events = next(events for seed in range(100) if "Refunds" in repr(events := walk(Random(seed)).events))
     assert len(laws.shrunk(events, "no refusals")) <= 3
 

@@ -117,8 +117,7 @@ def replied(chance: Chance, agent: str) -> ModelReplied:
 def _with_calls(chance: Chance, usage: Usage) -> Reply:
     signature = {"signature": "…"} if likely(chance, 0.05) else {}
     calls = tuple(
-        Call(one_of(chance, IDS), one_of(chance, TOOLS), one_of(chance, ARGUMENTS), signature)
-        for _ in range(1 + int(chance.random() * 4))
+        Call(one_of(chance, IDS), one_of(chance, TOOLS), one_of(chance, ARGUMENTS), signature) for _ in range(1 + int(chance.random() * 4))
     )
     if likely(chance, 0.1):
         calls = (*calls, calls[0])

@@ -1,7 +1,7 @@
 """What a run may spend, and when it has spent it.
 Counts run from the input, over crashes and decisions: they are folded from the journal like everything else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -114,7 +114,8 @@ def ping_pong(trail: tuple[str, ...], active: str, target: str) -> bool:
     return len(trail) >= 4 and trail[-1] == trail[-3] == active and trail[-2] == trail[-4] == target
 
 
-def cost_of(usage: Usage, model: str, limits: Limits) -> float:
-    """What a reply cost by `limits.prices`; 0 where the model has no price there."""
-    price = (limits.prices or {}).get(model)
+def cost_of(usage: Usage, models: Sequence[str], limits: Limits) -> float:
+    """What a reply cost by `limits.prices`, under the first of a model's names that has a price there; 0 if none has."""
+    prices = limits.prices or {}
+    price = next((prices[name] for name in models if name in prices), None)
     return (usage.input * price[0] + usage.output * price[1]) / 1_000_000 if price else 0.0

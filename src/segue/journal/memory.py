@@ -23,7 +23,9 @@ class MemoryJournal:
         with self._lock:
             stored = self._events.setdefault(conversation, [])
             if seq != len(stored) + 1:
-                raise JournalConflict(f"Place {seq} of conversation {conversation} is taken or not reached yet; the next is {len(stored) + 1}.")
+                raise JournalConflict(
+                    f"Place {seq} of conversation {conversation} is taken or not reached yet; the next is {len(stored) + 1}."
+                )
             stored.extend(map(Stored, range(seq, seq + len(events)), repeat(at), events))
 
     async def read(self, conversation: str, *, after: int = 0) -> list[Stored]:

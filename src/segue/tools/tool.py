@@ -189,7 +189,9 @@ def make_tool(
     if retries and effect not in ("read", "keyed"):
         raise UsageError(f'Tool {name}: retries={retries} needs effect="read" or effect="keyed", or a call could be made twice.')
     if unique:
-        raise UsageError(f"Tool {name}: unique=True is not in this version; without it an equal call would be made twice, so it is refused.")
+        raise UsageError(
+            f"Tool {name}: unique=True is not in this version; without it an equal call would be made twice, so it is refused."
+        )
     if effect == "transaction" and inspect.iscoroutinefunction(function):
         raise UsageError(f'Tool {name}: effect="transaction" needs a sync function.')
     if timeout is not None and not timeout > 0:

@@ -2,7 +2,7 @@
 A type that is not an object in JSON is wrapped in one, because providers want an object at the top."""
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic_core import ValidationError
 
@@ -38,9 +38,11 @@ class Typed:
             raise ArgumentsRefused(f"{self._wrap}: this field is missing", fields=((self._wrap, "this field is missing"),))
         given = arguments[self._wrap] if self._wrap else arguments
         try:
-            return self._adapter.validate_json(json.dumps(given))
+            return self._adapter.validate_json(_whole_pairs(json.dumps(given, ensure_ascii=False)))
         except ValidationError as error:
             raise refusal(error) from None
+        except RecursionError:
+            raise ArgumentsRefused("nested too deep", fields=(("", "nested too deep"),)) from None
 
     def dump(self, value: Any) -> Json:
         """A value as JSON, unwrapped."""
@@ -49,9 +51,10 @@ class Typed:
     def read(self, text: str) -> Any:
         """The value in a reply's text, which may stand in a Markdown fence. Raises `ArgumentsRefused`."""
         try:
-            found = json.loads(_unfenced(text))
-        except (ValueError, RecursionError):
-            raise ArgumentsRefused("the reply is not JSON", fields=(("", "the reply is not JSON"),)) from None
+            found = json.loads(_unfenced(text), object_pairs_hook=_once, parse_constant=_no_number)
+        except (ValueError, RecursionError) as error:
+            words = f"the reply is not JSON ({error})"
+            raise ArgumentsRefused(words, fields=(("", words),)) from None
         if self._wrap is None or not (isinstance(found, dict) and self._wrap in found):
             found = {self._wrap: found} if self._wrap else found
         if not isinstance(found, dict):
@@ -64,6 +67,22 @@ def _is_object(schema: dict[str, Any]) -> bool:
     if "$ref" in schema:
         target = schema.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {})
     return target.get("type") == "object" and "$ref" not in schema
+
+
+def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def _whole_pairs(text: str) -> str:
+    """The text with lone surrogates replaced."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unfenced(text: str) -> str:
