@@ -46,7 +46,10 @@ class Calls:
         self._given_up: dict[str, Ready] = {}
         self._tasks: dict[str, asyncio.Future[Any]] = {}
         self._jobs: dict[str, Job] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._due: dict[str, float] = {}
+        """When a call's time is over, on the loop's clock."""
+        self._timer: asyncio.TimerHandle | None = None
+        """One for all calls, and left standing when they end: quick calls need none of their own."""
         self._began: dict[str, float] = {}
         world.progress = self._inbox.put_from_thread if world.stream else None
 
@@ -75,7 +78,24 @@ class Calls:
         else:
             self._inline(place, offer, call)
         if call.timeout is not None:
-            self._timers[place] = self._loop.call_later(call.timeout, self._timed_out, place)
+            self._watch(place, self._began[place] + call.timeout)
+
+    def _watch(self, place: str, due: float) -> None:
+        self._due[place] = due
+        if self._timer is None or due < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        """Give up the calls whose time is over, and look again when the next one's is."""
+        self._timer = None
+        for place, due in list(self._due.items()):
+            if due <= self._loop.time():
+                del self._due[place]
+                self._timed_out(place)
+        if self._due:
+            self._timer = self._loop.call_at(min(self._due.values()), self._look)
 
     def _spawn(self, place: str, work: Callable[[], Awaitable[Any]]) -> None:
         task = self._loop.create_task(_done(place, work))
@@ -128,9 +148,7 @@ class Calls:
             self._spawn(place, lambda: value)
             return None
         call = self.under_way.pop(place)
-        timer = self._timers.pop(place, None)
-        if timer is not None:
-            timer.cancel()
+        self._due.pop(place, None)
         if isinstance(done.error, TimedOut):
             self._given_up[place] = call
         else:
@@ -173,9 +191,6 @@ class Calls:
                 self._given_up[place] = call
                 if begun := self._tasks.get(place):
                     begun.cancel()  # one that was begun while the others were waited for
-            timer = self._timers.pop(place, None)
-            if timer is not None:
-                timer.cancel()
             ended.append(Ended(call, None, error, self._loop.time() - self._began.pop(place)))
         self.under_way.clear()
         self.close()
@@ -183,6 +198,9 @@ class Calls:
 
     def close(self) -> None:
         """The drive is over; what is heard from now on is late."""
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
         self._inbox.close(self._heard)
 
 

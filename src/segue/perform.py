@@ -59,8 +59,8 @@ async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted
     model = world.model_of(agent)
     if c.run.limits.cost is not None and model.name not in (c.run.limits.prices or {}):
         raise UsageError(
-            f"Limits(cost={c.run.limits.cost:g}) needs the price of {model.name}: Limits(prices={{{model.name!r}: (1.25, 10.0)}}) says what a "
-            "million input and a million output tokens cost."
+            f"Limits(cost={c.run.limits.cost:g}) needs the price of {model.name}: Limits(prices={{{model.name!r}: (1.25, 10.0)}}) "
+            "says what a million input and a million output tokens cost."
         )
     request = await _request(world, c, member, text)
     held: list[Delta] = []
