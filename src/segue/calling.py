@@ -2,7 +2,7 @@
 Each is given as much of what it may know as it takes; sync or async is all one."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -15,7 +15,7 @@ async def called(function: Callable[..., Any], context: Context[Any], *subject: 
     """Call a function of (context, subject), of the subject alone or of nothing; or one of Swarm's, of `context_variables`."""
     count, variables = _takes(function)
     if variables:
-        return await value_of(function(*subject, context_variables=copied(context.values)))
+        return await value_of(function(*subject, context_variables=context.values))
     if subject and count == 1:
         return await value_of(function(*subject))
     return await value_of(function(*(context, *subject)[:count]))
@@ -24,13 +24,6 @@ async def called(function: Callable[..., Any], context: Context[Any], *subject: 
 async def value_of(value: Any) -> Any:
     """The value, awaited if it is to be."""
     return await value if inspect.isawaitable(value) else value
-
-
-def copied(value: Any) -> Any:
-    """A JSON value that may be changed without changing the original."""
-    if isinstance(value, Mapping):
-        return {key: copied(item) for key, item in value.items()}
-    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _takes(function: Callable[..., Any]) -> tuple[int, bool]:

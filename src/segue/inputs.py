@@ -1,6 +1,6 @@
 """What a run is begun with: a user's message, or a list that ends with one; and what a journal tells of earlier inputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -29,6 +29,8 @@ def read_input(messages: Input) -> Given:
         if not messages:
             raise UsageError("The user's message is empty.")
         return Given((), User(_text(messages)))
+    if not isinstance(messages, Iterable):
+        raise UsageError(f"The input is a text or a list of chat-completions messages, not {type(messages).__name__}.")
     read = list(from_chat(messages))
     if any(isinstance(message, System) for message in read):
         raise UsageError("The messages hold a system message. An agent's instructions are its own: Agent(..., instructions=...).")

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from segue.agent import Agent, AgentTool, Edge, Guard
-from segue.calling import called, copied, value_of
+from segue.calling import called, value_of
 from segue.core.arguments import canonical, digest, parse
 from segue.core.chat import as_chat, from_chat
 from segue.core.conversation import CallTool, Conversation, Recover
@@ -28,12 +28,12 @@ from segue.core.messages import Assistant, Json, Message, Reply, System, User
 from segue.core.turns import CUT, Slot
 from segue.core.view import check, view
 from segue.errors import ArgumentsRefused, BadReply, GuardTripped, ProviderError, SegueError, UsageError
-from segue.model import Delta, ModelRequest, OutputSpec, ReasoningDelta, Restarted, TextDelta
+from segue.model import Delta, ModelRequest, ReasoningDelta, Restarted, TextDelta
 from segue.outcomes import handoff_to, unknown_words
 from segue.spans import SILENT
 from segue.team import Member, Offer, Return, Transfer
 from segue.tools.results import content_of
-from segue.tools.tool import Context, Tool
+from segue.tools.tool import Context, Tool, copied
 from segue.tools.typed import Typed
 from segue.world import Ready, World
 
@@ -135,7 +135,7 @@ async def _request(world: World, c: Conversation, member: Member, text: str) -> 
         messages=[System(text), *messages] if text else messages,
         tools=member.specs(c.stack[-2].agent if len(c.stack) > 1 else "", closed),
         settings=agent.settings,
-        output=OutputSpec("output", typed.schema, True if typed.strict else None) if typed else None,
+        output=typed.spec if typed else None,
         stream=world.stream,
         idle_timeout=c.run.limits.idle_timeout,
         agent=agent.name,

@@ -12,6 +12,7 @@ from segue.core.messages import Json, Usage
 from segue.core.turns import Slot
 from segue.core.view import new_messages
 from segue.errors import ConversationParked, LimitReached, NoOutput, RunCancelled, SegueError
+from segue.tools.tool import copied
 
 Out = TypeVar("Out")
 
@@ -66,7 +67,7 @@ class Response(Generic[Out]):
     @property
     def context(self) -> Mapping[str, Json]:
         """The conversation's context; a copy."""
-        return dict(self._conversation.context)
+        return {name: copied(value) for name, value in self._conversation.context.items()}
 
     @property
     def usage(self) -> Usage:

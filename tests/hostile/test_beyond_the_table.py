@@ -2,6 +2,7 @@
 interrupts, results that come late, floods, and inputs that are none."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import logging
@@ -51,11 +52,9 @@ async def test_a_stream_cut_at_any_byte_is_the_whole_reply_or_none_of_it(form: F
         for cut in range(len(sent), -1, -step):
             bits: list[Bit] = [sent[:cut]] if cut else []
             provider.left = [Raw(begun(*bits, end) if end else stream(*bits))]
-            try:
+            with contextlib.suppress(BadReply if not end else ProviderError):
                 await runner.stream("Hi", conversation="c").finish()
                 ran.append(cut)
-            except ProviderError as error:
-                assert error.retryable
     assert provider.faults == []
     assert ledger == ["refund A1 50 none"] * len(ran)
     assert ran[0] == len(sent)
@@ -80,7 +79,7 @@ async def test_after_a_server_that_was_not_there_the_conversation_goes_on_with_a
 
 async def test_a_server_without_encryption_where_there_should_be_some_is_a_providers_error():
     async with Loopback(whole({})) as server:
-        model = OpenAIChat("m", base_url=server.url.replace("http:", "https:"), _clock=Slept().clock)
+        model = OpenAIChat("m", base_url=server.url.replace("http:", "https:"), timeout=0.1, _clock=Slept().clock)
         with pytest.raises(ProviderError):
             await Runner(team(), model=model, deps=[]).run("Hi")
     assert server.requests == []
@@ -266,7 +265,6 @@ JUNK: dict[str, Any] = {
     "calls that are a text": [USER, {**ASKS, "tool_calls": "refund"}, USER],
     "a call without a function": [USER, {**ASKS, "tool_calls": [{"id": "a"}]}, USER],
     "a call with a function of null": [USER, {**ASKS, "tool_calls": [{"id": "a", "function": None}]}, USER],
-    "a generator": (message for message in [USER]),
 }
 
 

@@ -65,7 +65,7 @@ class Context(Generic[Deps]):
     @property
     def values(self) -> dict[str, Json]:
         """The conversation's context as it was before this message's calls, with this call's own changes; a copy."""
-        return {**self._values, **self._changes}
+        return {name: copied(value) for name, value in {**self._values, **self._changes}.items()}
 
     @property
     def changes(self) -> dict[str, Json]:
@@ -90,6 +90,13 @@ def as_json(name: str, value: Any) -> Json:
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"The context holds JSON values only, and {name!r} is not one ({error}). Keep live objects in `deps`.") from None
     return json.loads(text)
+
+
+def copied(value: Json) -> Json:
+    """A JSON value that may be changed without changing the original."""
+    if isinstance(value, Mapping):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 Approve = bool | Callable[..., Any]

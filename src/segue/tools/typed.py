@@ -8,6 +8,7 @@ from pydantic_core import ValidationError
 
 from segue.core.messages import Json
 from segue.errors import ArgumentsRefused, UsageError
+from segue.model import OutputSpec
 from segue.tools.schema import clean_schema, fits_strict, refusal
 
 
@@ -31,6 +32,8 @@ class Typed:
                 schema["$defs"] = definitions
         self.schema: dict[str, Any] = schema
         self.strict = fits_strict(schema)
+        self.spec = OutputSpec("output", schema, True if self.strict else None)
+        """The type as a model is asked for it."""
 
     def value(self, arguments: dict[str, Json]) -> Any:
         """The value in a JSON object. Raises `ArgumentsRefused`, field by field."""

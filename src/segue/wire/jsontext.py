@@ -9,6 +9,10 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from segue.errors import UsageError
 
 
+LEVELS = 200
+"""How deep a value may be nested: what is deeper is refused on the way in, where it is no more than a broken reply."""
+
+
 def dumps(value: Any) -> bytes:
     """Encode as JSON. Half surrogate pairs are replaced; NaN and infinity become null."""
     try:
@@ -28,9 +32,22 @@ def loads(data: bytes | str) -> Any:
     except ValueError:
         pass  # half a surrogate pair, bytes that are not UTF-8, or no JSON at all: the slow way tells which
     try:
-        return json.loads(data if isinstance(data, str) else data.decode("utf-8-sig", "replace"))
+        value = json.loads(data if isinstance(data, str) else data.decode("utf-8-sig", "replace"))
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    if _too_deep(value):
+        raise ValueError("nested too deep")
+    return value
+
+
+def _too_deep(value: Any) -> bool:
+    level = [[value]]
+    for _ in range(LEVELS):
+        inner = (item for holder in level for item in (holder.values() if isinstance(holder, dict) else holder))
+        level = [item for item in inner if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def text_of(value: Any) -> str:

@@ -2,7 +2,7 @@
 What providers do differently is met here and nowhere else. It holds no socket and no retry."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple, assert_never
 
 from segue.core.messages import Assistant, Message, Reply, System, ToolAnswer, User
@@ -13,7 +13,7 @@ from segue.wire.chat_calls import text
 from segue.wire.chat_extra import NOT_SENT
 from segue.wire.errors import error_of
 from segue.wire.jsontext import dumps, loads, object_text
-from segue.wire.prefix import Kept
+from segue.wire.prefix import Codec, Kept
 from segue.wire.sse import SSEDecoder
 
 
@@ -44,11 +44,16 @@ def encode_request(request: ModelRequest, model: str, form: Form = OPENAI) -> by
     key = (DIALECT, model, form, request.agent)
     kept = request.cache.get(key)
     if kept is None:
-        kept = request.cache[key] = Kept(lambda instructions, asked: _opening(model, form, instructions, asked), partial(_encode_at, form))
+        kept = request.cache[key] = Kept(_codec(model, form))
     head, messages, said = kept.of(request)
     images = _images_before(said, len(said))
     last = b"," + dumps(images) if images else b""
     return b"".join((head, b"," if messages and head[-1:] != b"[" else b"", messages, last, b"]}"))
+
+
+@lru_cache(maxsize=256)
+def _codec(model: str, form: Form) -> Codec:
+    return Codec(partial(_opening, model, form), partial(_encode_at, form))
 
 
 def _opening(model: str, form: Form, instructions: str | None, request: ModelRequest) -> bytes:

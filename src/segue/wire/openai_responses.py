@@ -3,7 +3,7 @@ Nothing is kept on the provider's side: reasoning comes back encrypted and is se
 
 import re
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, assert_never
 
 from segue.core.messages import Assistant, Message, Reply, System, ToolAnswer, User
@@ -11,7 +11,7 @@ from segue.model import CallDelta, Delta, ModelRequest, ModelSettings, OutputSpe
 from segue.wire.errors import error_of
 from segue.wire.jsontext import dumps, loads, object_text, sendable
 from segue.wire.openai_chat import merged
-from segue.wire.prefix import Kept
+from segue.wire.prefix import Codec, Kept
 from segue.wire.responses_items import DIALECT, broken, join_texts, replayed, reply_of, text
 from segue.wire.sse import SSEDecoder
 
@@ -29,9 +29,14 @@ def encode_request(request: ModelRequest, model: str, *, dialect: str = DIALECT)
     key = (DIALECT, model, dialect, request.agent)
     kept = request.cache.get(key)
     if kept is None:
-        kept = request.cache[key] = Kept(partial(_opening, model), partial(_encode_at, dialect))
+        kept = request.cache[key] = Kept(_codec(model, dialect))
     head, items, _ = kept.of(request)
     return b"".join((head, items, b"]}"))
+
+
+@lru_cache(maxsize=256)
+def _codec(model: str, dialect: str) -> Codec:
+    return Codec(partial(_opening, model), partial(_encode_at, dialect))
 
 
 def _opening(model: str, instructions: str | None, request: ModelRequest) -> bytes:

@@ -8,20 +8,45 @@ from typing import Any
 from segue.core.messages import Message, System
 from segue.model import ModelRequest
 
+HEADS = 64
+"""How many heads are kept for a model; instructions may be new in each conversation."""
 
-class Kept:
-    """The bytes that calls of one agent with one model have in common: a head, and the messages so far.
+
+class Codec:
+    """How requests to one model are written: what comes before the messages, and each message.
 
     `head` makes the first bytes from the instructions (`None` without any) and the request. `encode` makes those of the
-    message at a place among the others; empty bytes for one that does not stand in the list.
+    message at a place among the others; empty bytes for one that does not stand in the list. Heads are kept, for all
+    conversations: an agent's tools and instructions are mostly the same in each.
     """
 
+    __slots__ = ("_heads", "_make", "encode")
+
     def __init__(self, head: Callable[[str | None, ModelRequest], bytes], encode: Callable[[Sequence[Message], int], bytes]) -> None:
-        self._make_head = head
-        self._encode = encode
-        self._head = b""
-        self._instructions: str | None = None
-        self._asked: tuple[Any, ...] = ()
+        self.encode = encode
+        self._make = head
+        self._heads: dict[tuple[int, str | None, bool], tuple[Any, Any, Any, bytes]] = {}
+
+    def head(self, instructions: str | None, request: ModelRequest) -> bytes:
+        """The bytes before the messages."""
+        key = (id(request.tools), instructions, request.stream)
+        known = self._heads.get(key)
+        if known is not None and known[0] is request.tools and known[1] is request.settings and known[2] is request.output:
+            return known[3]
+        made = self._make(instructions, request)
+        if len(self._heads) >= HEADS:
+            self._heads.clear()
+        self._heads[key] = (request.tools, request.settings, request.output, made)
+        return made
+
+
+class Kept:
+    """The bytes of the messages so far, for one agent and one codec."""
+
+    __slots__ = ("_buffer", "_codec", "_ends", "_messages")
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
         self._messages: list[Message] = []
         self._ends: list[int] = []
         self._buffer = bytearray()
@@ -33,17 +58,9 @@ class Kept:
         if messages and isinstance(first := messages[0], System):
             instructions = first.content
             messages = messages[1:]
-        asked = (request.tools, request.settings, request.output)
-        if self._is_new(instructions, request.stream, asked):
-            self._head = self._make_head(instructions, request)
-            self._instructions, self._asked = instructions, (*asked, request.stream)
+        head = self._codec.head(instructions, request)
         self._go_on(messages)
-        return self._head, self._buffer, messages
-
-    def _is_new(self, instructions: str | None, stream: bool, asked: tuple[Any, ...]) -> bool:
-        if not self._asked or instructions != self._instructions or stream is not self._asked[-1]:
-            return True
-        return not all(map(is_, self._asked, asked))
+        return head, self._buffer, messages
 
     def _go_on(self, messages: Sequence[Message]) -> None:
         """Encode what is new and forget what is gone."""
@@ -53,7 +70,7 @@ class Kept:
             del self._ends[same:]
             del self._buffer[self._ends[-1] if same else 0 :]
         for place in range(same, len(messages)):
-            if encoded := self._encode(messages, place):
+            if encoded := self._codec.encode(messages, place):
                 if self._buffer:
                     self._buffer += b","
                 self._buffer += encoded
