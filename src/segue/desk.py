@@ -38,8 +38,8 @@ class Claim:
         self.drive = drive
         self.key = key
         self.loop = asyncio.get_running_loop()
-        self.freed = asyncio.Event()
-        """Set whenever the conversation may have become free."""
+        self.freed: asyncio.Event | None = None
+        """Set whenever the conversation may have become free; there while somebody waits for that."""
 
     @property
     def over(self) -> bool:
@@ -48,7 +48,7 @@ class Claim:
 
     def wake(self) -> None:
         """Look again whether the conversation is free; from any thread."""
-        if not self.loop.is_closed():
+        if self.freed is not None and not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.freed.set)
 
 
@@ -80,11 +80,11 @@ class Desk:
                         f'The conversation {conversation} is being run. Wait for it, or give busy="queue" or busy="interrupt".',
                         conversation=conversation,
                     )
-                claim.freed.clear()
+                freed = claim.freed = asyncio.Event()
                 self._waiting.setdefault(conversation, []).append(claim)
             if busy == "interrupt" and not same and running.drive is not None:
                 running.drive.stop_soon(SUPERSEDED)
-            await claim.freed.wait()
+            await freed.wait()
 
     def wake(self, conversation: str) -> None:
         """Let those who wait for a conversation look again."""
