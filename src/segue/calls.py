@@ -146,6 +146,8 @@ class Calls:
         if _is_awaitable(done.value):  # a sync tool made it; it is awaited like any other, within the same time
             value = done.value
             self._spawn(place, lambda: value)
+            if type(value) is CoroutineType:  # a task that is cancelled before its first step leaves it unbegun
+                self._tasks[place].add_done_callback(lambda _: value.close())
             return None
         call = self.under_way.pop(place)
         self._due.pop(place, None)

@@ -74,7 +74,7 @@ def _words(error: BaseException) -> str:
     """What an exception says of itself; nothing, if that raises too."""
     try:
         return clean(str(error))
-    except Exception:
+    except (Exception, SystemExit):
         return ""
 
 

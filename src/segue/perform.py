@@ -237,7 +237,8 @@ async def prepare(world: World, c: Conversation, step: CallTool | Recover) -> Re
         offer = gives_back if gives_back.spec.name == slot.call.name else None
     if offer is None:
         names = ", ".join(spec.name for spec in member.specs(c.stack[-2].agent if len(c.stack) > 1 else "")) or "none"
-        return ToolFailed(slot.place, "unknown_tool", f"{step.agent} has no tool {slot.call.name!r}. Its tools: {names}.")
+        called_as = slot.call.name if len(slot.call.name) <= 80 else slot.call.name[:80] + "..."
+        return ToolFailed(slot.place, "unknown_tool", f"{step.agent} has no tool {called_as!r}. Its tools: {names}.")
     try:
         arguments = parse(slot.call.arguments)
         if isinstance(offer, Transfer | Return):

@@ -32,7 +32,7 @@ NAMES: dict[str, str] = {
     "a lone surrogate": "refund\ud800",
     "a NUL": "refund\x00",
     "65 characters": "r" * 65,
-    "100,000 characters": "r" * 100_000,
+    "a megabyte": "r" * 1_000_000,
     "a dunder": "__init__",
     "a method of the tool": "refund.__call__",
     "a token of the model's own": "<|tool_call|>refund",

@@ -9,7 +9,7 @@ from segue import Agent, tool
 from tests.hostile.arguments import RAN
 from tests.hostile.forms import refund, says
 from tests.hostile.stage import Case
-from tests.hostile.tools import UNTELLABLE, Ledger, asynchronous, plain, raises
+from tests.hostile.tools import UNTELLABLE, Ledger, again, asynchronous, plain, raises
 from tests.loopback import call
 
 
@@ -189,6 +189,14 @@ CASES = [
         ran=["tries 32"] * 3,
         told="Failed with ConnectionError: down",
         tools=[tries],
+    ),
+    Case(
+        "A tool that gives one coroutine after the other",
+        says(call("odd", "{}")),
+        ran=["odd"],
+        told=UNKNOWN,
+        tools=[asynchronous(again)],
+        limits=SOON,
     ),
     Case("A tool behind a decorator", says(call("odd", "{}")), ran=["odd"], told="starred", tools=[starred]),
     Case("A tool that tells strange progress", says(call("talks", "{}")), ran=["talks"], told="told", tools=[talks]),

@@ -14,6 +14,13 @@ from tests.loopback import DONE, completion, event, stream, whole
 CALLING = completion(None, refund())
 UNFINISHED = '{"order": "A1", "amount": 5'
 
+
+def _nested(levels: int, leaf: str = "1") -> Any:
+    """A body of which one unknown field is nested deep, as text."""
+    said = json.dumps(completion("Done.", mood="deep"))
+    return said.replace('"deep"', "[" * levels + leaf + "]" * levels).encode()
+
+
 # bodies without a reply in them: asked for again, then an error
 BROKEN: dict[str, Any] = {
     "an empty object": {},
@@ -96,6 +103,8 @@ BYTES: dict[str, bytes] = {
     "100,000 brackets": b"[" * 100_000,
     "a reply nested 100,000 deep": b'{"choices":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "XML": b'<?xml version="1.0"?><choices/>',
+    **{f"a field nested {levels} deep": _nested(levels) for levels in (300, 600, 900, 5000)},
+    "a field nested 300 deep with half a surrogate pair": _nested(300, '"\\ud800"'),
     "YAML": b"choices:\n- message: Done.\n",
     "null": b"null",
     "a quote": b'"',
@@ -153,6 +162,16 @@ CALLS: dict[str, Any] = {
     "a call and an empty refusal": Said({"role": "assistant", "content": None, "refusal": "", "tool_calls": [refund()]}),
 }
 
+CUT_WORDS = [
+    "MAX_TOKENS",
+    "max_tokens",
+    "max_output_tokens",
+    "model_length",
+    "LENGTH",
+    "SAFETY",
+    "RECITATION",
+    "content_filter: RECITATION",
+]
 _TWO = [
     {"index": n, "message": completion(None, refund(GOOD, f"c{n}"))["choices"][0]["message"], "finish_reason": "tool_calls"} for n in (1, 0)
 ]
@@ -170,6 +189,7 @@ CASES = [
     *(Case(f"A call with {name}", said, ran=RAN, told="refunded") for name, said in CALLS.items()),
     Case("A reply cut by its length", says(text="The answer is", finish="length"), fails=ReplyCut),
     Case("A reply cut by its length, in another provider's words", Said({"content": "The"}, "MAX_TOKENS"), fails=ReplyCut),
+    *(Case(f"A call cut with the word {word}", Said({"tool_calls": [refund()]}, word), fails=ReplyCut) for word in CUT_WORDS),
     Case("A reply cut by a content filter", says(text="The answer is", finish="content_filter"), fails=ReplyCut),
     Case("A content filter and nothing else", says(finish="content_filter"), fails=ReplyCut),
     Case("A length and nothing else", says(finish="length"), fails=ReplyCut),
@@ -190,6 +210,7 @@ CASES = [
     Case("Two choices with the same index", Body({"choices": [{**one, "index": 0} for one in _TWO]}), ran=RAN),
     Case("Choices without an index", Body({"choices": [{"message": {"content": "Done."}, "finish_reason": "stop"}]})),
     Case("A text of three million characters", says(text=_HUGE), ends=_HUGE),
+    Case("A reply with a field nested 100 deep", Raw(whole(_nested(100)), CHAT, frozenset({"mood"}))),
     Case("A text with half a surrogate pair", says(text="D\ud800ne."), ends="D\ufffdne."),
     Case("A text with a surrogate pair", says(text="\U0001f600"), ends="\U0001f600"),
     Case("A text with NUL and control characters", says(text="D\x00\x1b[31mne."), ends="D\x00\x1b[31mne."),

@@ -149,7 +149,8 @@ def _assistant(message: dict[str, Any], where: str, said: set[str], ids: set[str
         need("content" in said and isinstance(content, list) and content, f"{where} has content that is no text")
     owed: list[str] = []
     for call in calls or ():
-        need(call.keys() - said == {"id", "type", "function"} and call["type"] == "function", f"{where} has a call that is none")
+        unknown = call.keys() - {"id", "type", "function"} - said
+        need({"id", "type", "function"} <= call.keys() and not unknown and call["type"] == "function", f"{where} has a call that is none")
         _text(call["id"], f"{where}: the id")
         need(call["id"] not in ids, f"{where}: the id {call['id']!r} is used twice")
         ids.add(call["id"])
@@ -177,7 +178,7 @@ def _responses(body: dict[str, Any], said: set[str]) -> None:
         if kind == "function_call":
             need(last != "function_call_output" or not owed, f"{where}: the calls {owed} are not answered")
             need(place > 0, f"{where}: a call comes first")
-            need(item.keys() <= {"type", "id", "call_id", "name", "arguments"}, f"{where} has unknown fields")
+            need(item.keys() - said <= {"type", "id", "call_id", "name", "arguments"}, f"{where} has unknown fields")
             _text(item.get("call_id"), f"{where}: the call id")
             need(item["call_id"] not in ids, f"{where}: the id {item['call_id']!r} is used twice")
             ids.add(item["call_id"])
@@ -194,7 +195,14 @@ def _responses(body: dict[str, Any], said: set[str]) -> None:
             need(not owed or assistant, f"{where}: the calls {owed} are not answered")  # a reply may speak after its calls
             need(item.get("role") in ("user", "assistant"), f"{where} has the role {item.get('role')}")
             need(place > 0 or not assistant, f"{where}: the assistant speaks first")
-            if not (assistant and "type" in item and kind in said):
+            if assistant and "type" in item and kind in said:
+                parts = item.get("content")
+                need(isinstance(parts, list), f"{where} has content that is no list")
+                need(
+                    all(isinstance(part, dict) and part.get("type") in ("output_text", "refusal") for part in parts),
+                    f"{where} has odd parts",
+                )
+            else:
                 need(item.keys() == {"role", "content"}, f"{where} has unknown fields")
                 _content(item["content"], where)
         else:

@@ -25,6 +25,14 @@ def test_ten_thousand_seeded_journals_break_no_law():
     assert found == []
 
 
+@pytest.mark.slow
+def test_two_hundred_thousand_journals_of_other_seeds_break_no_law():
+    count = scaled(200_000)
+    journals, _, _, found = tried(10_000_000, count)
+    assert journals == count
+    assert found == []
+
+
 @pytest.mark.parametrize("name", laws.LAWS)
 def test_hypothesis_finds_no_journal_that_breaks(name):
     @settings(max_examples=scaled(200), deadline=None, database=None, suppress_health_check=list(HealthCheck))

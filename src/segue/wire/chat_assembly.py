@@ -20,9 +20,11 @@ CUT = ("length", "content_filter")
 _FINISH = {
     "model_length": "length",
     "max_tokens": "length",
-    "MAX_TOKENS": "length",
+    "max_output_tokens": "length",
     "safety": "content_filter",
-    "SAFETY": "content_filter",
+    "recitation": "content_filter",
+    "length": "length",
+    "content_filter": "content_filter",
 }
 _BROKEN = ("error", "abort", "insufficient_system_resource")
 
@@ -109,7 +111,7 @@ class Assembly:
         if isinstance(finish, str) and finish:
             if finish in _BROKEN:
                 raise broken(f"ended with {finish!r}", self.provider)
-            self.finish = _FINISH.get(finish, finish)
+            self.finish = _FINISH.get(finish.partition(":")[0].lower(), finish)
         if usage := choice.get("usage"):
             self.usage = usage
 

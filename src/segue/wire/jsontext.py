@@ -8,7 +8,6 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from segue.errors import UsageError
 
-
 LEVELS = 200
 """How deep a value may be nested: what is deeper is refused on the way in, where it is no more than a broken reply."""
 
@@ -41,7 +40,7 @@ def loads(data: bytes | str) -> Any:
 
 
 def _too_deep(value: Any) -> bool:
-    level = [[value]]
+    level: list[Any] = [[value]]
     for _ in range(LEVELS):
         inner = (item for holder in level for item in (holder.values() if isinstance(holder, dict) else holder))
         level = [item for item in inner if isinstance(item, dict | list)]

@@ -43,7 +43,8 @@ def reply_of(answer: Json, *, provider: str = "", dialect: str = DIALECT) -> Rep
     said, refusal = _said(output, provider)
     if not (said or calls or refusal or finish):
         raise broken("is empty", provider)
-    extra = {"items": sendable(output)} if _says_more(output) else {}
+    known = [item for item in output if isinstance(item.get("type"), str)]
+    extra = {"items": sendable(known)} if _says_more(known) else {}
     model = answer.get("model")
     return Reply(
         said or None,
@@ -105,7 +106,7 @@ def replayed(items: Sequence[dict[str, Json]], message: Assistant) -> list[dict[
     said, _ = _said(items, "")
     if len(calls) != len(message.calls) or said != (message.text or ""):
         return []
-    if any(item.get("type") == "custom_tool_call" for item in items):
+    if any(item.get("type") == "custom_tool_call" for item in items) or not all(map(_is_sound, items)):
         return []
     kept = [item for item in items if item.get("type") != "reasoning" or item.get("encrypted_content") or item.get("content")]
     # an item's id points at the reasoning before it: where that is not sent, neither is the id
@@ -121,3 +122,13 @@ def replayed(items: Sequence[dict[str, Json]], message: Assistant) -> list[dict[
             again |= {"call_id": call.id, "arguments": object_text(call.arguments)}
         sent.append(again)
     return sent
+
+
+def _is_sound(item: dict[str, Json]) -> bool:
+    """Whether a message is one that may be sent; of other items only their maker knows."""
+    if item.get("type") != "message":
+        return True
+    content = item.get("content")
+    if item.get("role") != "assistant" or not isinstance(content, list):
+        return False
+    return all(isinstance(part, dict) and part.get("type") in ("output_text", "refusal") for part in content)
