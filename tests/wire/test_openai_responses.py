@@ -8,6 +8,7 @@ import pytest
 from segue.core.messages import Assistant, Call, Reply, System, ToolAnswer, Usage, User
 from segue.errors import BadReply, ContextTooLong, ProviderError, ProviderRefused, UsageError
 from segue.model import CallDelta, ModelRequest, ModelSettings, OutputSpec, ReasoningDelta, TextDelta, ToolSpec
+from segue.wire import responses_items
 from segue.wire.openai_responses import StreamDecoder, decode_reply, encode_request
 from segue.wire.openai_responses_server import StreamEncoder, encode_reply
 
@@ -360,3 +361,14 @@ def test_deltas_show_what_comes_as_it_comes():
     assert not decoder.finished
     decoder.feed(event("response.completed", response=response(SPOKEN)))
     assert decoder.finished
+
+
+def test_items_that_hold_an_unsound_message_do_not_go_back_as_they_came():
+    reasoning = {"type": "reasoning", "id": "rs_1", "encrypted_content": "x"}
+    for unsound in (
+        {"type": "message", "content": [{"type": "output_text", "text": "Hi"}]},
+        {"type": "message", "role": "assistant", "content": "Hi"},
+        {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "Hi"}]},
+    ):
+        said, _ = responses_items._said([unsound], "")
+        assert responses_items.replayed([reasoning, unsound], Assistant(said or None)) == []
