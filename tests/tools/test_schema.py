@@ -1,4 +1,4 @@
-"""A6: what a signature becomes for a model, and what a model's arguments become for the function."""
+"""What a signature becomes for a model, and what a model's arguments become for the function."""
 
 import functools
 import json
