@@ -2,7 +2,7 @@
 
 import pytest
 
-from segue import Agent, MemoryJournal, Runner, UsageError, tool
+from segue import Agent, MemoryJournal, Runner, UsageError, guard, tool
 from segue.core.events import ToolStarted
 from segue.testing import FunctionModel
 
@@ -61,6 +61,27 @@ async def test_what_may_be_repeated_is_repeated(effect):
     paid = []
     assert await resumed(paid, effect=effect) == "paid"
     assert paid == [5]
+
+
+async def test_a_call_that_was_begun_and_is_refused_now_is_unknown_and_not_said_to_be_uncalled():
+    paid, closed = [], []
+
+    @guard("tool")
+    def hours(context, call):
+        return "closed" if closed else None
+
+    @tool(effect="keyed")
+    def pay(amount: int) -> str:
+        """Pay."""
+        paid.append(amount)
+        return "paid"
+
+    agent = Agent("Cashier", tools=[pay], guards=[hours])
+    journal, conversation = await died_while_paying(agent)
+    closed.append(True)
+    response = await Runner(agent, model=FunctionModel(model), journal=journal).resume(conversation)
+    assert response.messages[1]["content"].startswith("Outcome unknown")
+    assert paid == [5]  # by the process that died
 
 
 def test_a_transaction_tool_is_refused_by_a_journal_without_a_database():

@@ -190,6 +190,10 @@ class Drive:
                 log.warning("the check of a call of %s raised %s", step.slot.call.name, type(error).__name__)
                 log.debug("the check of a call of %s raised:", step.slot.call.name, exc_info=error)
                 found = ToolFailed(step.slot.place, "raised", f"Not called: its check failed with {type(error).__name__}.")
+            started = step.slot.started
+            if isinstance(found, ToolFailed) and started is not None and started.effect != "read":
+                words = unknown_words(step.slot.call.name, "the process ended while it ran, and it cannot be called again")
+                found = ToolUnknown(found.place, words)  # an earlier drive began it: that it was not called is more than is known
             if isinstance(found, Ready):
                 ready.append(found)
                 found = found.start
