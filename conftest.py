@@ -6,6 +6,8 @@ import pytest
 
 from tests.pages import Page, paths
 
+pytest_plugins = ["tests.postgres"]
+
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Page | None:
     """Take the pages; everything else is pytest's own."""

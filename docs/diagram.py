@@ -8,7 +8,8 @@ import functools
 from random import Random
 
 from segue.core.codec import KINDS
-from segue.core.conversation import ACCEPTS, Status
+from segue.core.conversation import Status
+from segue.core.fold import ACCEPTS
 from tests.laws.generator import walk
 
 JOURNALS = 12_000

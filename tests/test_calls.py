@@ -313,7 +313,7 @@ async def test_a_late_result_of_an_earlier_run_is_taken_in_by_the_one_that_goes_
     runner = Runner(Agent("A", tools=[refund, let_it_end]), model=model, journal=Opening())
     first = asyncio.create_task(runner.run("Hi", conversation="c"))
     await until(begun.is_set)
-    runner.cancel("c")
+    await runner.cancel("c")
     await first
     assert (await runner.run("And?", conversation="c")).output == "I know."
     assert [type(row.event) for row in await runner.events("c")].count(ToolLate) == 1
@@ -333,7 +333,7 @@ async def test_a_late_result_that_comes_with_the_last_append_is_not_lost():
     class Slow(MemoryJournal):
         durable = True
 
-        async def append(self, conversation, seq, events, *, at):
+        async def append(self, conversation, seq, events, *, at, summary=None):
             await super().append(conversation, seq, events, at=at)
             if any(isinstance(event, ModelReplied) and not event.reply.calls for event in events):
                 release.set()
@@ -361,7 +361,7 @@ async def test_an_outcome_that_comes_while_the_timeout_of_another_call_is_writte
     class Slow(MemoryJournal):
         durable = True
 
-        async def append(self, conversation, seq, events, *, at):
+        async def append(self, conversation, seq, events, *, at, summary=None):
             await super().append(conversation, seq, events, at=at)
             if any(isinstance(event, ToolUnknown) for event in events):
                 release.set()

@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 from segue.agent import Agent, guard
-from segue.core.conversation import Conversation, Status, next_steps, replay
+from segue.core.conversation import Conversation, Status, next_steps
 from segue.core.events import (
     InputGiven,
     InstructionsRendered,
@@ -21,6 +21,7 @@ from segue.core.events import (
     ToolStarted,
     ToolUnknown,
 )
+from segue.core.fold import replay
 from segue.core.limits import Limits
 from segue.core.messages import Assistant
 from segue.core.view import check, view
@@ -288,7 +289,7 @@ class Refusing(MemoryJournal):
         super().__init__()
         self.at, self.error, self.count = at, error, 0
 
-    async def append(self, conversation, seq, events, *, at):
+    async def append(self, conversation, seq, events, *, at, summary=None):
         self.count += 1
         if self.count >= self.at:
             raise self.error("the disk is full")
@@ -324,7 +325,7 @@ class Slow(MemoryJournal):
 
     durable = True
 
-    async def append(self, conversation, seq, events, *, at):
+    async def append(self, conversation, seq, events, *, at, summary=None):
         await asyncio.sleep(0)
         await super().append(conversation, seq, events, at=at)
         await asyncio.sleep(0)
@@ -364,8 +365,8 @@ async def test_a_run_is_ended_by_cancel_even_while_the_consumer_holds_an_item():
         async for item in stream:
             items.append(item)
             if isinstance(item, ToolStarted) and item.name == "look_up":
-                assert runner.cancel("c")
-                await until(lambda: runner.cancel("c") is False)
+                assert await runner.cancel("c")
+                await until(lambda: runner._desk.drive_of("c") is None)
                 ended = [row.event for row in await runner.events("c")]
                 assert isinstance(ended[-1], RunEnded)
     assert stream.response.status == "cancelled"
@@ -384,8 +385,8 @@ async def test_two_ways_of_stopping_at_once_are_one_end():
 
     task = asyncio.create_task(consume())
     await begun.wait()
-    runner.cancel("c")
-    runner.cancel("c")
+    await runner.cancel("c")
+    await runner.cancel("c")
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
@@ -412,7 +413,7 @@ async def test_a_cancel_of_the_run_does_not_cancel_the_task_that_waits_for_it():
 
     task = asyncio.create_task(caller())
     await begun.wait()
-    runner.cancel("c")
+    await runner.cancel("c")
     assert await task == "cancelled"
 
 
@@ -483,7 +484,7 @@ async def test_a_sync_tool_that_goes_on_after_a_cancel_is_unknown_and_its_result
     runner = Runner(Agent("A", tools=[refund]), model=model)
     task = asyncio.create_task(runner.run("Hi", conversation="c"))
     await until(begun.is_set)
-    runner.cancel("c")
+    await runner.cancel("c")
     assert (await task).status == "cancelled"
     assert any(isinstance(row.event, ToolUnknown) for row in await runner.events("c"))
     release.set()
@@ -514,7 +515,7 @@ async def test_a_call_that_still_waits_for_a_thread_when_the_run_is_cancelled_is
     runner = Runner(Agent("A", tools=[hog, waits]), model=ScriptedModel([{"hog": {}, "waits": {}}]))
     task = asyncio.create_task(runner.run("Hi", conversation="c"))
     await until(begun.is_set)
-    runner.cancel("c")
+    await runner.cancel("c")
     await task
     release.set()
     await asyncio.sleep(0.02)

@@ -94,6 +94,3 @@ def test_a_transaction_tool_is_refused_by_a_journal_without_a_database():
         Runner(Agent("Cashier", tools=[pay]))
 
 
-def test_a_promise_that_this_version_cannot_keep_is_refused():
-    with pytest.raises(UsageError, match="unique=True is not in this version"):
-        tool(unique=True)(lambda amount: "paid")

@@ -125,7 +125,7 @@ async def test_a_cancelled_run_says_so():
     runner = Runner(Agent("A", tools=[hang]), model=ScriptedModel([{"hang": {}}]))
     task = asyncio.create_task(runner.run("Hi", conversation="c"))
     await asked.wait()
-    assert runner.cancel("c")
+    assert await runner.cancel("c")
     response = await task
     assert response.status == "cancelled"
     assert isinstance(response.error, RunCancelled)

@@ -73,7 +73,7 @@ async def test_the_active_agent_is_kept_for_another_runner_on_the_same_journal()
 async def test_conversations_have_nothing_to_do_with_each_other():
     runner = Runner(Agent("A"), model=FunctionModel(lambda request: str(len(request.messages))))
     assert [(await runner.run("x")).output for _ in range(3)] == ["2", "2", "2"]
-    assert len(set(runner.journal.conversations())) == 3
+    assert len({line.conversation for line in await runner.journal.conversations()}) == 3
 
 
 HISTORY = [
@@ -119,7 +119,7 @@ async def test_an_input_that_no_provider_would_take_is_refused_before_anything_h
     runner = Runner(Agent("A"), model=ScriptedModel([]))
     with pytest.raises(UsageError, match=words):
         await runner.run(messages)
-    assert runner.journal.conversations() == []
+    assert await runner.journal.conversations() == []
 
 
 async def test_half_a_surrogate_pair_in_the_users_text_is_replaced():
@@ -184,9 +184,18 @@ async def test_the_same_key_with_another_input_is_refused():
     await runner.run("Hi", key="k")
     with pytest.raises(KeyReused):
         await runner.run("Other", key="k")
-    await runner.run("Hi", conversation="c", key="k")
+    await runner.run("Hi", conversation="c", key="k2")
     with pytest.raises(KeyReused):
-        await runner.run("Other", conversation="c", key="k")
+        await runner.run("Other", conversation="c", key="k2")
+
+
+async def test_a_key_is_unique_in_the_journal():
+    runner = Runner(Agent("A"), model=ScriptedModel(["One.", "Two."]))
+    await runner.run("Hi", conversation="c", key="k")
+    with pytest.raises(KeyReused, match="conversation c"):
+        await runner.run("Hi", conversation="d", key="k")
+    with pytest.raises(UsageError):
+        await runner.events("d")
 
 
 async def test_a_run_with_the_same_key_waits_for_the_one_that_is_going_on():
@@ -378,7 +387,8 @@ async def test_an_input_queued_behind_a_run_that_waits_for_a_person_is_read_when
     (slot,) = (await runner.run("Refund", conversation="c")).waiting_for
     assert (await runner.run("Hello?", conversation="c", busy="queue")).status == "waiting"
     response = await runner.approve("c", slot.approval.id, slot.approval.digest, by="Ada")
-    assert response.output == "Hello to you."
+    assert response.output == "Refunded."
+    assert (await runner.resume("c")).output == "Hello to you."
     assert [message["content"] for message in asked(model)[-2:]] == ["Refunded.", "Hello?"]
 
 
@@ -438,8 +448,8 @@ async def test_what_does_not_exist_cannot_be_resumed_looked_at_or_cancelled():
         await runner.resume("x")
     with pytest.raises(UsageError, match="no conversation 'x'"):
         await runner.events("x")
-    assert runner.cancel("x") is False
-    assert runner.journal.conversations() == []
+    assert await runner.cancel("x") is False
+    assert await runner.journal.conversations() == []
 
 
 async def test_repeating_calls_and_ping_pong_are_told_and_then_ended():
@@ -509,7 +519,7 @@ async def test_a_stream_that_is_never_read_never_runs():
     runner = Runner(Agent("A"), model=ScriptedModel([]))
     async with runner.stream("Hi"):
         pass
-    assert runner.journal.conversations() == []
+    assert await runner.journal.conversations() == []
 
 
 async def test_what_is_left_of_a_stream_can_be_finished():
@@ -525,7 +535,7 @@ async def test_a_stream_that_is_dropped_without_being_closed_is_cancelled_and_th
     async for _ in told:
         break
     del told
-    await until(lambda: runner.cancel("c") is False and not runner._desk._claims)
+    await until(lambda: runner._desk.drive_of("c") is None and not runner._desk._claims)
     assert (await runner.run("Next", conversation="c")).output == "You said Next"
 
 
@@ -740,7 +750,7 @@ async def test_an_approved_call_is_made_once_with_the_arguments_that_were_shown(
     assert shop.paid == []
     response = await shop.runner.approve("c", approval.id, approval.digest, by="Ada")
     assert (response.output, shop.paid) == ("refunded", ["boots"])
-    with pytest.raises(ApprovalError, match="No approval"):
+    with pytest.raises(ApprovalError, match="its call has been begun"):
         await shop.runner.approve("c", approval.id, approval.digest, by="Bob")
     assert shop.paid == ["boots"]
 
@@ -757,7 +767,7 @@ async def test_a_decision_on_something_else_is_refused_and_the_run_still_waits()
     approval = await shop.ask()
     with pytest.raises(ApprovalError, match="other arguments"):
         await shop.runner.approve("c", approval.id, "0" * 64)
-    with pytest.raises(ApprovalError, match="No approval x"):
+    with pytest.raises(ApprovalError, match="never was asked for"):
         await shop.runner.approve("c", "x", approval.digest)
     with pytest.raises(UsageError, match="no conversation"):
         await shop.runner.approve("nobody", approval.id, approval.digest)
@@ -803,7 +813,7 @@ async def test_a_run_that_is_cancelled_before_it_has_begun_is_written_down_as_ca
     runner = Runner(Agent("A"), model=FunctionModel(echo), journal=journal)
     task = asyncio.create_task(runner.run("Hi", conversation="c"))
     await journal.begun.wait()
-    assert runner.cancel("c")
+    assert await runner.cancel("c")
     await asyncio.sleep(0)
     journal.go_on.set()
     assert (await task).status == "cancelled"

@@ -229,7 +229,7 @@ async def test_a_cancelled_run_leaves_no_span_open(spans):
     runner = Runner(Agent("A", tools=[hang]), model=ScriptedModel([{"hang": {}}, "Never."]))
     task = asyncio.create_task(runner.run("Hi", conversation="c"))
     await started.wait()
-    runner.cancel("c")
+    await runner.cancel("c")
     assert isinstance((await task).error, RunCancelled)
     assert {span.name: span.attributes.get("error.type") for span in spans.get_finished_spans()} == {
         "execute_tool hang": "unknown",

@@ -2,10 +2,11 @@
 Each is given as much of what it may know as it takes; sync or async is all one."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
 
+from segue.agent import Edge, Guard
 from segue.tools.tool import Context
 
 _MANY = 99
@@ -40,3 +41,17 @@ def _takes(function: Callable[..., Any]) -> tuple[int, bool]:
     if any(p.kind is p.VAR_POSITIONAL for p in found):
         return _MANY, False
     return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in found), any(p.name == "context_variables" for p in found)
+
+
+async def guarded(guards: Sequence[Guard], context: Context[Any], subject: Any) -> tuple[str, str] | None:
+    """The name and reason of the first guard that says no."""
+    for guard in guards:
+        reason = await called(guard.function, context, subject)
+        if reason is not None:
+            return guard.name, str(reason)
+    return None
+
+
+async def is_open(edge: Edge, context: Context[Any]) -> bool:
+    """Whether a handoff may be made now (R18)."""
+    return edge.when is None or bool(await called(edge.when, context))

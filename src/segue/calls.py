@@ -3,7 +3,8 @@ What a tool does after it was given up is still heard, and told as a late result
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from types import CoroutineType
 from typing import Any, NamedTuple
 
@@ -36,11 +37,14 @@ class Ended(NamedTuple):
 class Calls:
     """The calls of one drive."""
 
-    def __init__(self, world: World, conversation: str, late: Callable[[Ready, Done], None]) -> None:
+    def __init__(
+        self, world: World, conversation: str, late: Callable[[Ready, Done], None], transact: Callable[[Ready, Callable[[], Any]], Any]
+    ) -> None:
         self.under_way: dict[str, Ready] = {}
         self._world = world
         self._conversation = conversation
         self._late = late
+        self._transact = transact
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox()
         self._given_up: dict[str, Ready] = {}
@@ -53,7 +57,7 @@ class Calls:
         self._began: dict[str, float] = {}
         world.progress = self._inbox.put_from_thread if world.stream else None
 
-    def begin(self, calls: list[Ready]) -> None:
+    def begin(self, calls: Sequence[Ready]) -> None:
         """Make calls side by side. Their starts are written down already."""
         for call in calls:
             self.under_way[call.slot.place] = call
@@ -70,9 +74,11 @@ class Calls:
         if isinstance(offer, AgentTool):
             assert self._world.ask_agent is not None
             ask = self._world.ask_agent
-            self._spawn(place, lambda: ask(offer.agent, call.args[0], f"{self._conversation}/{place}"))
+            self._spawn(place, lambda: ask(offer.agent, f"{self._conversation}/{place}", *call.args))
         elif offer.is_async:
             self._spawn(place, lambda: _call_async(offer, call))
+        elif call.commit is not None:
+            self._jobs[place] = POOL.submit(self._inbox, place, self._transact, call, partial(_call_sync, offer, call))
         elif offer.thread:
             self._jobs[place] = POOL.submit(self._inbox, place, _call_sync, offer, call)
         else:
@@ -113,6 +119,8 @@ class Calls:
 
     def _timed_out(self, place: str) -> None:
         call = self.under_way[place]
+        if call.commit is not None and not call.commit.claim():
+            return  # it is being committed, and its outcome with it
         if self._dropped(place):
             self._inbox.put(Done(place, None, NotBegun(f"no thread was free for it within {call.timeout:g} s")))
             return
@@ -172,18 +180,21 @@ class Calls:
         self._tasks.pop(done.tag, None)
         if type(done.value) is CoroutineType:
             done.value.close()  # nobody is there to await it
-        if call is not None and not isinstance(done.error, asyncio.CancelledError):
+        if call is not None and call.commit is None and not isinstance(done.error, asyncio.CancelledError):
             self._late(call, done)
 
     async def give_up(self) -> list[Ended]:
         """Cancel what can be cancelled and wait a little for it; threads go on, and are heard when they end."""
+        ended: list[Ended] = []
+        committing = [place for place, call in self.under_way.items() if call.commit is not None and not call.commit.claim()]
+        while any(place in self.under_way for place in committing):
+            ended += (await self.take())[0]
         tasks = [task for place, task in self._tasks.items() if place in self.under_way]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=GRACE)
             await asyncio.sleep(0)  # their callbacks run before what they brought is looked at
-        ended: list[Ended] = []
         self._inbox.close(lambda done: ended.append(found) if isinstance(done, Done) and (found := self._ended(done)) else None)
         for place, call in list(self.under_way.items()):
             error: BaseException = asyncio.CancelledError()
@@ -198,12 +209,21 @@ class Calls:
         self.close()
         return ended
 
+    def leave(self) -> None:
+        """Wait for nothing more, and stop nothing but transactions: what the calls come to is heard when they end."""
+        for place, call in self.under_way.items():
+            if call.commit is None or not call.commit.claim():
+                self._given_up[place] = call
+        self.under_way.clear()
+        self.close()
+
     def close(self) -> None:
         """The drive is over; what is heard from now on is late."""
         self._due.clear()
         if self._timer is not None:
             self._timer.cancel()
-        self._inbox.close(self._heard)
+        if self.under_way or self._given_up:  # else nobody has anything to tell, and no cycle is left to the garbage collector
+            self._inbox.close(self._heard)
 
 
 async def _done(place: str, work: Callable[[], Awaitable[Any]]) -> Done:

@@ -2,20 +2,26 @@
 A conversation is driven by one drive at a time. What is kept may be dropped at any time: the journal has it all."""
 
 import asyncio
+import logging
 import os
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from segue.core.conversation import Conversation, replay
-from segue.core.events import ToolLate
-from segue.drive import SUPERSEDED, Drive
-from segue.errors import ConversationBusy, UsageError
+from segue import clock
+from segue.change import OnChange, differences, parked_for
+from segue.core.conversation import Conversation, Status
+from segue.core.events import SUPERSEDED, RunEnded, ToolLate
+from segue.drive import Drive
+from segue.engine import Engine
+from segue.errors import CodeChanged, ConversationBusy, SegueError, UsageError
 from segue.inputs import begins_anew, driven
-from segue.journal.base import Journal
+from segue.journal.base import Journal, fold
+from segue.outside import tell
 from segue.team import Team
+
+log = logging.getLogger("segue")
 
 Busy = Literal["reject", "queue", "interrupt"]
 
@@ -55,10 +61,16 @@ class Claim:
 class Desk:
     """The conversations of one Runner."""
 
-    def __init__(self, team: Team, journal: Journal) -> None:
+    def __init__(self, team: Team, journal: Journal, engine: Engine | None = None, on_change: OnChange = "adopt") -> None:
         self.team = team
         self.journal = journal
+        self.engine = engine
         self.driver = f"d_{os.urandom(6).hex()}"
+        self.leaving = False
+        """Whether nothing more is to be taken up that could be left to another driver."""
+        self._on_change = on_change
+        self._held = 0
+        """The process in which the journal lets others see that this driver lives."""
         self._claims: dict[str, Claim] = {}
         self._waiting: dict[str, list[Claim]] = {}
         self._kept: OrderedDict[str, Kept] = OrderedDict()
@@ -106,17 +118,77 @@ class Desk:
         self.wake(conversation)
 
     async def load(self, conversation: str) -> Kept:
-        """A conversation as the journal has it."""
+        """A conversation as the journal has it. Raises `JournalDamaged` and `JournalNewer`."""
         kept = self._kept.get(conversation)
         if kept is None:
             stored = await self.journal.read(conversation)
-            return Kept(replay([row.event for row in stored]), {}, driven(stored))
+            return Kept(fold(stored), {}, driven(stored))
         stored = await self.journal.read(conversation, after=kept.conversation.seq)
         if not stored:
             return kept
-        events = [row.event for row in stored]
-        before = 0.0 if begins_anew(events) else kept.driven
-        return Kept(replay(events, kept.conversation), kept.cache, before + driven(stored))
+        before = 0.0 if begins_anew([row.event for row in stored]) else kept.driven
+        return Kept(fold(stored, kept.conversation), kept.cache, before + driven(stored))
+
+    def forget(self, conversation: str) -> None:
+        """What is kept of a conversation is not what the journal has."""
+        with self._lock:
+            self._kept.pop(conversation, None)
+
+    async def hold(self) -> None:
+        """Let others see that this driver lives."""
+        if self._held != os.getpid():
+            if self._held:
+                self.driver = f"d_{os.urandom(6).hex()}"  # a fork is another driver
+            self._held = os.getpid()
+            await self.journal.hold(self.driver)
+
+    def share(self, outer: "Desk") -> None:
+        """Drive under another desk's name, which lives as long as that one."""
+        self.driver, self._held = outer.driver, os.getpid()
+
+    async def hand_over(self) -> None:
+        """Let the drives that nobody here waits for finish their present step, and leave the rest to the next driver."""
+        self.leaving = True
+        drives = [drive for drive in self.drives() if drive.handed]
+        for drive in drives:
+            drive.leave_soon()
+        while any(not drive.over for drive in drives):
+            await asyncio.sleep(0.01)
+
+    async def let_go(self) -> None:
+        """This driver drives no more."""
+        if self._held == os.getpid():
+            self._held = 0
+            await self.journal.let_go(self.driver)
+
+    async def elsewhere(self, c: Conversation) -> bool:
+        """Whether a run is going on that someone else drives: a living driver, or the engine's workers."""
+        if c.status not in (Status.MODEL, Status.TOOLS):
+            return False
+        if self.engine is not None:
+            return True
+        return self.journal.durable and c.driver not in ("", self.driver) and await self.journal.alive(c.driver)
+
+    def changed(self, c: Conversation) -> RunEnded | None:
+        """What the policy for changed code asks for, where a run is to be gone on with (R31): nothing, or that it is parked.
+
+        Raises `CodeChanged` where such runs are refused.
+        """
+        if c.status in (Status.NEW, Status.IDLE):
+            return None
+        changes = differences(c.fingerprint, self.team.fingerprint)
+        if not changes:
+            return None
+        words = "; ".join(changes)
+        if self._on_change == "refuse":
+            raise CodeChanged(
+                f"The code has changed since conversation {c.id} was driven last: {words}. Go on with it under the code it was begun "
+                'with, or give Runner(on_change="adopt") or "ask".',
+                conversation=c.id,
+                changes=tuple(changes),
+            )
+        log.info("conversation %s goes on under changed code: %s", c.id, words)
+        return parked_for(changes) if self._on_change == "ask" else None
 
     def drive_of(self, conversation: str) -> Drive | None:
         """Who drives a conversation here, if anyone does."""
@@ -151,13 +223,10 @@ class Desk:
         if drive is not None:
             drive.event_loop.call_soon_threadsafe(drive.tell, event)
             return
-        claim = Claim()
-        await self.take(conversation, claim, "queue")
         try:
-            stored = await self.journal.read(conversation)
-            await self.journal.append(conversation, len(stored) + 1, [event], at=time.time())
-        finally:
-            self.release(conversation, claim, None)
+            await tell(self.journal, conversation, lambda _: [event], at=clock.now())
+        except SegueError as error:
+            log.warning("the late result of %s in conversation %s could not be written down: %s", event.name, conversation, error)
 
 
 _TASKS: set[asyncio.Task[None]] = set()

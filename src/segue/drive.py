@@ -3,24 +3,27 @@ There is one. Streaming is this loop; whole answers consume it; sync stands behi
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
 from segue.calls import Calls, Ended, NotBegun, TimedOut
-from segue.core.conversation import CallModel, CallTool, Conversation, EndRun, Recover, Status, Step, apply, next_steps
-from segue.core.events import DriveStarted, Event, Outcome, RunEnded, ToolFailed, ToolLate, ToolUnknown
-from segue.core.turns import Slot
-from segue.errors import SegueError
-from segue.journal.base import Journal
+from segue.change import missing
+from segue.core.conversation import CallModel, CallTool, Conversation, EndRun, Recover, Status, Step, next_steps
+from segue.core.events import CANCELLED, SUPERSEDED, DriveStarted, Event, RunEnded, ToolFailed, ToolLate
+from segue.core.messages import NOTHING
+from segue.errors import ConversationBusy, JournalConflict, JournalError, SegueError
+from segue.journal.base import Journal, Stored
+from segue.ledger import Fenced, Ledger, to_its_end
 from segue.model import Delta, Restarted
-from segue.outcomes import given_up, late_content, outcome, unknown_words
-from segue.perform import ask, failed, prepare
+from segue.openings import cancelled
+from segue.outcomes import given_up, late_content, outcome, waiting
+from segue.perform import ask, failed
 from segue.pool import Done
+from segue.prepare import prepared
 from segue.spans import trace_of
-from segue.tools.tool import Tool
-from segue.world import Progress, Ready, World
+from segue.team import Team
+from segue.transaction import RolledBack, transacted
+from segue.world import InnerWaits, Progress, Ready, World
 
 log = logging.getLogger("segue")
 log.addHandler(logging.NullHandler())  # silent until the program asks for it
@@ -28,37 +31,52 @@ log.addHandler(logging.NullHandler())  # silent until the program asks for it
 Item = Event | Delta | Restarted | Progress
 """What a stream yields."""
 
-CANCELLED = RunEnded("cancelled", "cancelled", "The run was cancelled.", "RunCancelled")
-SUPERSEDED = RunEnded("cancelled", "superseded", "The user has said something new.", "RunCancelled")
+
+class GivenUp(Exception):
+    """Stands in the place of a call's result when its run was ended."""
 
 
 class Stopped(Exception):
     """The drive was told to stop while its consumer held an item, or before it began."""
 
 
+class Home(Protocol):
+    """Who is told of what concerns others than a drive's consumer."""
+
+    def left(self, conversation: str, team: Team) -> None:
+        """A drive is over, though its consumer may still hold an item."""
+        ...
+
+    def late(self, conversation: str, event: ToolLate) -> None:
+        """A result came when its drive was over."""
+        ...
+
+
 class Drive:
     """One driver's work on one conversation; `items` is the loop."""
 
     def __init__(self, conversation: Conversation, world: World, journal: Journal, *, driver: str = "", driven: float = 0.0) -> None:
-        self.conversation = conversation
+        self.ledger = Ledger(conversation, journal)
         self.world = world
         self.driven = driven
         """Seconds for which this run has been driven; until this drive is over, by earlier ones."""
         self.error: Exception | None = None
         """The exception behind a failed run, where it happened in this drive."""
-        self.lost = False
-        """The journal did not take what was decided: `conversation` is not what is written down."""
         self.over = False
         """Nothing more will be done, though the consumer may still hold an item."""
-        self.when_over: Callable[[], None] | None = None
-        self.when_late: Callable[[ToolLate], None] | None = None
-        """Takes results that come when the drive is over."""
+        self.home: Home | None = None
+        self.handed = False
+        """Whether this drive was handed to this process by nobody who waits for it: it may be left to another."""
+        self.parks: RunEnded | None = None
+        """An end with which the run is parked before anything is done."""
         self.early: list[ToolLate] = []
         """Late results of earlier drives that came before this one had begun."""
         self.event_loop = asyncio.get_running_loop()
         self._journal = journal
-        self._driver = driver
-        self._pending: list[Event] = []
+        self.driver = driver
+        self._fence = 0
+        """The place of this drive's `DriveStarted`."""
+        self._leaving = False
         self._calls: Calls | None = None
         self._stop: RunEnded | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -68,6 +86,26 @@ class Drive:
         """The task that is inside the loop; `None` while the consumer holds an item."""
         self._cancelling: int | None = None
         """How often that task had been told to cancel by others when this drive told it; `None` if it did not."""
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation, with all that was decided."""
+        return self.ledger.conversation
+
+    @property
+    def lost(self) -> bool:
+        """Whether `conversation` is not what is written down."""
+        return self.ledger.lost or bool(self.ledger.pending)
+
+    def start_from(self, conversation: Conversation, driven: float = 0.0, run: str = "") -> None:
+        """Take the conversation as the journal has it. `run`: the one that is of interest, if it is not the one that goes on."""
+        self.ledger = Ledger(conversation, self.ledger.journal)
+        self.ledger.run = run
+        self.driven = driven
+
+    def leave_soon(self) -> None:
+        """Leave the conversation to another driver after the present step, without ending the run; from any thread."""
+        self._leaving = True
 
     def stop(self, end: RunEnded) -> None:
         """End the run as soon as may be. What was begun gets its outcome first."""
@@ -95,13 +133,16 @@ class Drive:
         try:
             if self._stop is not None:
                 raise Stopped
-            async with aclosing(self._loop()) as items:
+            items = self._loop()
+            try:
                 async for item in items:
                     self._task = None
                     yield item
                     self._task = asyncio.current_task()
                     if self._stop is not None:
                         raise Stopped
+            finally:
+                await items.aclose()
         except GeneratorExit:
             await self._close(self._stop or CANCELLED)
             raise
@@ -109,27 +150,44 @@ class Drive:
             await self._close(self._stop or CANCELLED)
             if not self._forgive() and isinstance(stopped, asyncio.CancelledError):
                 raise
+        except Fenced:
+            await self._fenced()
         except Exception as error:
             self.error = error
-            await self._close(_broken(error))
-            if self.lost:
+            if self.ledger.opened:
+                await self._close(_broken(error))
+            if self.ledger.lost:
                 raise
         finally:
             self._task = None
-            self.lost = self.lost or bool(self._pending)  # a KeyboardInterrupt leaves without an end
             self._finish()
 
     def _open(self, opening: Sequence[Event]) -> None:
         self._begun = self.event_loop.time()
         self._task = asyncio.current_task()
-        self._decide(*opening, DriveStarted(self._driver, self.world.team.fingerprint), *self.early)
-        self.early = []
-        self.world.trace = trace_of(self.conversation.entry, self.conversation.id)
+        self._start(opening)
         limit = self.conversation.run.limits.run_timeout
         if limit is not None:
-            words = f"The run was driven for its limit of {limit:g} seconds; resume it to give it a new allowance."
-            end = RunEnded("limited", "run_timeout", words, "LimitReached", {"limit": "run_timeout"})
-            self._timer = self.event_loop.call_later(max(0.0, limit - self.driven), self.stop, end)
+            self._timer = self.event_loop.call_later(max(0.0, limit - self.driven), self._timed_out, limit)
+
+    def _start(self, opening: Sequence[Event]) -> None:
+        ledger, code = self.ledger, self.world.team.fingerprint
+        ledger.decide(*opening)
+        ledger.run = ledger.run or ledger.conversation.run.id
+        before = ledger.conversation.fingerprint
+        ledger.decide(DriveStarted(self.driver, NOTHING if before == code else code))
+        self._fence = ledger.conversation.seq
+        ledger.decide(*self.early)
+        self.early = []
+        self.world.trace = ledger.trace = trace_of(ledger.conversation.entry, ledger.conversation.id)
+        if ledger.conversation.status in (Status.MODEL, Status.TOOLS):
+            end = missing(ledger.conversation._replace(fingerprint=before), self.world.team) or self.parks
+            if end is not None:
+                ledger.decide(end)
+
+    def _timed_out(self, limit: float) -> None:
+        words = f"The run was driven for its limit of {limit:g} seconds; resume it to give it a new allowance."
+        self.stop(RunEnded("limited", "run_timeout", words, "LimitReached", {"limit": "run_timeout"}))
 
     def _forgive(self) -> bool:
         """Take back the cancel that `stop` gave to the task; whether that was the only one."""
@@ -138,18 +196,21 @@ class Drive:
     async def _loop(self) -> AsyncGenerator[Item, None]:
         for event in await self._flush():  # the input is durable before anyone acts on it
             yield event
-        while steps := next_steps(self.conversation):
-            ready: list[Ready] = []
+        while not self._leaving and (steps := next_steps(self.conversation)):
+            ready: Sequence[Ready] = ()
             match steps[0]:
                 case EndRun(end):
-                    self._decide(end)
+                    self.ledger.decide(end)
                 case CallModel():
-                    async with aclosing(ask(self.world, self.conversation)) as replies:
+                    replies = ask(self.world, self.conversation)
+                    try:
                         async for said in replies:
                             if isinstance(said, list):
-                                self._decide(*said)
+                                self.ledger.decide(*said)
                             else:
                                 yield said
+                    finally:
+                        await replies.aclose()
                     if self.conversation.status is Status.TOOLS:
                         continue  # the starts of the reply's calls join it in one append
                 case CallTool() | Recover():
@@ -161,85 +222,85 @@ class Drive:
             if not ready:
                 continue
             calls = self._begin(ready)
-            while calls.under_way:
-                ended, progress = await calls.take()
-                self._decide(*[self._outcome(one) for one in ended])
-                for note in progress:
-                    yield note
-                for event in await self._flush():
-                    yield event
-        while self._pending:  # late results that came with the last append
+            while calls is not None and calls.under_way:
+                for item in await self._take(calls):
+                    yield item
+        while self.ledger.pending:  # late results that came with the last append
             for event in await self._flush():
                 yield event
 
-    async def _prepare(self, steps: Sequence[Step]) -> list[Ready]:
+    async def _prepare(self, steps: Sequence[Step]) -> Sequence[Ready]:
         """Look at the calls that may be made side by side; what is decided of them joins the next append."""
         if self._calls is None:
-            self._calls = Calls(self.world, self.conversation.id, self._heard)
-        ready: list[Ready] = []
-        decided: list[Event] = []
-        for step in steps:
-            assert isinstance(step, CallTool | Recover)
-            offer = self.world.team.member(step.agent).table.get(step.slot.call.name)
-            alone = isinstance(offer, Tool) and offer.alone
-            if alone and ready:
-                break
-            try:
-                found = await prepare(self.world, self.conversation, step)
-            except Exception as error:
-                log.warning("the check of a call of %s raised %s", step.slot.call.name, type(error).__name__)
-                log.debug("the check of a call of %s raised:", step.slot.call.name, exc_info=error)
-                found = ToolFailed(step.slot.place, "raised", f"Not called: its check failed with {type(error).__name__}.")
-            started = step.slot.started
-            if isinstance(found, ToolFailed) and started is not None and started.effect != "read":
-                words = unknown_words(step.slot.call.name, "the process ended while it ran, and it cannot be called again")
-                found = ToolUnknown(found.place, words)  # an earlier drive began it: that it was not called is more than is known
-            if isinstance(found, Ready):
-                ready.append(found)
-                found = found.start
-            decided.append(found)
-            if alone and ready:
-                break
-        self._decide(*decided)  # at once, so that a cancel in between leaves no call started that is not begun
+            self._calls = Calls(self.world, self.conversation.id, self._heard, self._transact)
+        ready, decided = await prepared(self.world, self.conversation, steps)
+        self.ledger.decide(*decided)  # at once, so that a cancel in between leaves no call started that is not begun
         return ready
 
-    def _begin(self, ready: list[Ready]) -> Calls:
-        """Make calls side by side; what came of them is appended as it comes."""
-        assert self._calls is not None
-        self._calls.begin(ready)
+    def _begin(self, ready: Sequence[Ready]) -> Calls | None:
+        """Make calls side by side, whose starts are written down; what came of them is appended as it comes."""
+        if self.ledger.met:  # what others wrote may have ended a call before it was begun
+            turn = self.conversation.turn
+            starts = [slot.started for slot in turn.slots if slot.outcome is None] if turn is not None else []
+            ready = [one for one in ready if any(one.start is start for start in starts)]
+        if self._calls is not None:
+            self._calls.begin(ready)
         return self._calls
 
-    def _outcome(self, ended: Ended) -> Outcome:
+    async def _take(self, calls: Calls) -> Sequence[Item]:
+        """Wait for calls, and write down what came of them; what is told of that."""
+        ended, progress = await calls.take()
+        events = await self._came(ended)
+        return [*progress, *events] if progress else events
+
+    async def _came(self, ended: Sequence[Ended]) -> Sequence[Event]:
+        """Write down what came of calls. A transaction's outcome is written already, or its conversation was taken over."""
+        met = False
+        for one in ended:
+            if one.call.commit is not None and (isinstance(one.value, Stored) or isinstance(one.error, JournalConflict)):
+                met = True
+            elif one.call.commit is not None and isinstance(one.error, JournalError):
+                self.ledger.lost = True
+                raise one.error
+            else:
+                self._outcome(one)
+        events = await self.ledger.meet() if met else []
+        return [*events, *await self._flush()] if met and self.world.told else await self._flush()
+
+    def _outcome(self, ended: Ended) -> None:
+        """Decide what a call came to; where it is not waited for any more, its result is a late one."""
+        found = self._event(ended)
+        if self.ledger.met and not self._is_open(ended.call):
+            if ended.error is None or isinstance(ended.error, Exception):
+                self._heard(ended.call, Done(ended.call.slot.place, ended.value, ended.error))
+            return
+        self.ledger.decide(found)
+
+    def _is_open(self, call: Ready) -> bool:
+        turn = self.conversation.turn
+        return turn is not None and any(slot.started is call.start and slot.outcome is None for slot in turn.slots)
+
+    def _event(self, ended: Ended) -> Event:
         match ended.error:
             case TimedOut():
                 return given_up(ended.call, "timeout", str(ended.error))
+            case GivenUp():
+                return given_up(ended.call, "cancelled", str(ended.error))
             case NotBegun():
                 return ToolFailed(ended.call.slot.place, "timeout", f"Not called: {ended.error}.")
+            case RolledBack(outcome=failed):
+                return failed
+            case None if isinstance(ended.value, InnerWaits):
+                return waiting(ended.call, ended.value)
             case error:
                 return outcome(self.world, self.conversation, ended.call, ended.value, error, ended.seconds)
 
-    def _decide(self, *events: Event) -> None:
-        for event in events:
-            before = self.conversation
-            self.conversation = apply(before, event)
-            self._pending.append(event)
-            if self.world.trace is not None:
-                self.world.trace.saw(event, before, self.conversation)
+    def _transact(self, call: Ready, work: Callable[[], Any]) -> Stored:
+        return transacted(self.world, self.ledger, self._fence, call, work)
 
     async def _flush(self) -> Sequence[Event]:
-        """Append what was decided; give it back if somebody is told."""
-        events, self._pending = self._pending, []
-        if events:
-            seq = self.conversation.seq - len(events) + 1
-            append = self._journal.append(self.conversation.id, seq, events, at=time.time())
-            try:
-                if self._journal.durable:
-                    await _to_its_end(asyncio.ensure_future(append))
-                else:
-                    await append
-            except Exception:
-                self.lost = True
-                raise
+        """Append what was decided; give back what has happened if somebody is told."""
+        events = await self.ledger.flush()
         if self._calls is not None:
             self._calls.catch_up()
         return events if self.world.told else ()
@@ -248,24 +309,42 @@ class Drive:
         """End the run, whatever is cancelled meanwhile."""
         if self._ending is None:
             self._ending = self.event_loop.create_task(self._end(end))
-        await _to_its_end(self._ending)
+        again = await to_its_end(self._ending)
+        self._ending.result()
+        if again is not None:
+            raise again
 
     async def _end(self, end: RunEnded) -> None:
         """Give every open call its outcome, and end the run."""
         calls, words = self._calls, end.words.rstrip(".") or "the run was ended"
-        while calls is not None and calls.under_way and end is SUPERSEDED and not self.lost:  # they have their time (R21)
-            self._decide(*[self._outcome(one) for one in (await calls.take())[0]])
-            await self._flush()
-        for ended in await calls.give_up() if calls is not None else ():
-            if isinstance(ended.error, asyncio.CancelledError):
-                self._decide(given_up(ended.call, "cancelled", words))
-            else:
-                self._decide(self._outcome(ended))
-        if not self.lost:
-            self._decide(*close_out(self.conversation, end, drive=self.conversation.drive))
-        while self._pending and not self.lost:  # again, for late results that come meanwhile
-            await self._flush()
+        try:
+            while calls is not None and calls.under_way and end is SUPERSEDED and not self.ledger.lost:  # they have their time (R21)
+                await self._came((await calls.take())[0])
+            for one in await calls.give_up() if calls is not None else ():
+                if isinstance(one.error, asyncio.CancelledError):
+                    one = one._replace(error=GivenUp(words))
+                await self._came([one])
+            if not self.ledger.lost:
+                c = self.conversation
+                self.ledger.decide(*cancelled(c, end, drive=c.drive))
+            while self.ledger.pending and not self.ledger.lost:  # again, for late results that come meanwhile
+                await self._flush()
+        except Fenced:
+            await self._fenced()
         self._finish()
+
+    async def _fenced(self) -> None:
+        """Another driver has the conversation: what was begun here is told to it when it ends, and nothing more is done."""
+        self.ledger.lost = True
+        self.ledger.pending = []
+        if self._calls is not None:
+            self._calls.leave()
+        if self.ledger.conversation.status in (Status.MODEL, Status.TOOLS):
+            words = f"Another driver has taken conversation {self.conversation.id} over, and goes on with it."
+            self.error = ConversationBusy(words, conversation=self.conversation.id)
+        self._finish()
+        for late in self.ledger.late:
+            self.tell(late)
 
     def _finish(self) -> None:
         """The drive is over: let go of everything."""
@@ -277,10 +356,11 @@ class Drive:
             self._timer.cancel()
         if self._calls is not None:
             self._calls.close()
+            self._calls = None
         if self.world.trace is not None:
             self.world.trace.close(self.conversation, self.error)
-        if self.when_over is not None:
-            self.when_over()
+        if self.home is not None:
+            self.home.left(self.conversation.id, self.world.team)
 
     def _heard(self, call: Ready, done: Done) -> None:
         """Write down a result that came after its call was given up."""
@@ -291,44 +371,12 @@ class Drive:
         if not self._begun:
             self.early.append(event)
         elif not self.over:
-            self._decide(event)
-        elif self.when_late is not None:
-            self.when_late(event)
-
-
-def close_out(conversation: Conversation, end: RunEnded, *, drive: int | None = None) -> list[Event]:
-    """The events that end a run now: an outcome for each open call that nobody waits for, and the end; none if it is over.
-
-    `drive`: the one that ends it, which knows that no call with a start of its own is still under way.
-    """
-    if conversation.status in (Status.NEW, Status.IDLE, Status.ENDED):
-        return []
-    turn = conversation.turn
-    return [*(_left(slot, end, drive) for slot in (turn.slots if turn else ()) if slot.outcome is None), end]
-
-
-def _left(slot: Slot, end: RunEnded, drive: int | None) -> Outcome:
-    """The outcome of an open call that nobody waits for."""
-    begun = slot.started is not None and (slot.drive != drive or slot.doubt is not None)
-    if slot.started is not None and slot.started.effect != "read" and begun:
-        return ToolUnknown(slot.place, unknown_words(slot.call.name, "the run was ended while it ran"))
-    return ToolFailed(slot.place, "cancelled", f"Not called: {end.words or 'the run was ended.'}")
+            self.ledger.decide(event)
+        elif self.home is not None:
+            self.home.late(self.conversation.id, event)
 
 
 def _broken(error: Exception) -> RunEnded:
     if isinstance(error, SegueError):
         return failed("error", error)
     return RunEnded("failed", "error", f"A function of this program raised {type(error).__name__}.", "", {})
-
-
-async def _to_its_end(task: "asyncio.Future[None]") -> None:
-    """Wait for something to its end, whatever is cancelled meanwhile; the cancellation is passed on afterwards."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    task.result()
-    if cancelled is not None:
-        raise cancelled

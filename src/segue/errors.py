@@ -2,6 +2,7 @@
 
 SegueError
 ├── UsageError            you called it wrongly: mend the code
+│   ├── ForkRefused       a fork would leave effects behind that it could repeat
 │   ├── KeyReused         the same key with another input
 │   ├── NoOutput          the run has no output to give
 │   └── RequestDiffers    a replayed request is not the recorded one
@@ -16,6 +17,7 @@ SegueError
 ├── JournalError          the store refused
 │   ├── JournalConflict   another writer was there first
 │   ├── JournalDamaged    what is stored cannot be read
+│   ├── JournalFull       no room is left on its disk
 │   └── JournalNewer      written by a newer version of Segue
 ├── ConversationBusy      another run holds the conversation
 ├── ApprovalError         a decision that cannot be taken
@@ -26,6 +28,7 @@ SegueError
 ├── LimitReached          a limit ended the run; it can be resumed
 ├── RunCancelled          the run was cancelled
 ├── ConversationParked    the conversation waits for its code to be mended
+├── CodeChanged           the team is not the one that began the run
 └── IllegalEvent          our bug: please report it
 
 Errors carry plain values and words that tell the mend. They hold no secrets and no provider bodies.
@@ -52,6 +55,13 @@ class UsageError(SegueError):
 
     exit_code = 2
     http_status = 400
+
+
+class ForkRefused(UsageError):
+    """Calls that may have changed the world lie beyond the place of a fork, which could make them again; `calls` are their places."""
+
+    http_status = 409
+    calls: tuple[str, ...] = ()
 
 
 class KeyReused(UsageError):
@@ -142,6 +152,12 @@ class JournalDamaged(JournalError):
     """What is stored cannot be read."""
 
 
+class JournalFull(JournalError):
+    """No room is left where the journal is kept. What was appended before is safe; make room and go on."""
+
+    http_status = 507
+
+
 class JournalNewer(JournalError):
     """The conversation was written by a newer version of Segue; use that version to go on with it."""
 
@@ -155,9 +171,11 @@ class ConversationBusy(SegueError):
 
 
 class ApprovalError(SegueError):
-    """The decision cannot be taken: consumed, expired or changed."""
+    """The decision cannot be taken; `reason` is "unknown", "changed", "expired", "decided" or "consumed"."""
 
     http_status = 409
+    reason: str = ""
+    approval: str = ""
 
 
 class ToolError(SegueError):
@@ -205,6 +223,13 @@ class ConversationParked(SegueError):
 
     http_status = 409
     reason: str = ""
+
+
+class CodeChanged(SegueError):
+    """The team is not as it was when the conversation was driven last, and the Runner refuses to go on; `changes` says how it differs."""
+
+    http_status = 409
+    changes: tuple[str, ...] = ()
 
 
 class IllegalEvent(SegueError):

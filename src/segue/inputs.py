@@ -5,8 +5,9 @@ from dataclasses import fields
 from typing import Any, NamedTuple
 
 from segue.core.chat import from_chat
-from segue.core.conversation import Conversation, Status, replay
-from segue.core.events import AllowanceGiven, DriveStarted, Event, InputGiven, ToolLate
+from segue.core.conversation import Conversation, Status
+from segue.core.events import AllowanceGiven, ApprovalDecided, DriveStarted, Event, InputGiven, ToolLate, ToolSettled
+from segue.core.fold import apply, as_left
 from segue.core.limits import Limits
 from segue.core.messages import Message, System, User
 from segue.core.view import check
@@ -60,9 +61,9 @@ def earlier_run(stored: Sequence[Stored], run: InputGiven) -> Conversation | Non
         raise KeyReused(f"The key {run.key!r} was used for another input of this conversation.")
     c = Conversation()
     for row in stored:
-        larger = replay([row.event], c)
+        larger = apply(c, row.event)
         if c.run.id == found.run != larger.run.id:
-            return c  # the next run begins here
+            return as_left(c, row.event)
         c = larger
     return c
 
@@ -75,7 +76,7 @@ def driven(stored: Sequence[Stored]) -> float:
             seconds, begun = 0.0, row.at
         elif isinstance(row.event, DriveStarted):
             seconds, begun = seconds + max(0.0, last - begun), row.at
-        if not isinstance(row.event, ToolLate):  # it may come at any time
+        if not isinstance(row.event, ToolLate | ApprovalDecided | ToolSettled):  # they may come at any time, when nobody drives
             last = row.at
     return seconds + max(0.0, last - begun)
 

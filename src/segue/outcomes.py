@@ -3,15 +3,16 @@ Whatever a tool returns or raises has its place here (R6, R7); nothing of it esc
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, assert_never
 
 from segue.agent import Agent, Edge, Result
 from segue.core.conversation import Conversation
-from segue.core.events import FailureKind, Handoff, Outcome, ToolFailed, ToolReturned, ToolUnknown
+from segue.core.events import Event, FailureKind, Handoff, Outcome, ToolFailed, ToolReturned, ToolUnknown
 from segue.core.messages import Json
 from segue.tools.results import Unreadable, clean, content_of
 from segue.tools.tool import Context
-from segue.world import Ready, World
+from segue.world import InnerAnswer, InnerWaits, Ready, World
 
 log = logging.getLogger("segue")
 
@@ -33,8 +34,15 @@ def outcome(world: World, c: Conversation, ready: Ready, value: Any, error: Base
 
 def given_up(ready: Ready, kind: FailureKind, why: str) -> Outcome:
     """The outcome of a call that was begun and not waited for (R25)."""
-    if ready.start.effect == "read":
-        return ToolFailed(ready.slot.place, kind, f"Given up: {why}.")
+    match ready.start.effect:
+        case "read":
+            return ToolFailed(ready.slot.place, kind, f"Given up: {why}.")
+        case "transaction":
+            return ToolFailed(ready.slot.place, kind, f"Rolled back, so nothing was done: {why}.")
+        case "once" | "keyed":
+            pass
+        case _:
+            assert_never(ready.start.effect)
     return ToolUnknown(ready.slot.place, unknown_words(ready.offer.name, why))
 
 
@@ -78,7 +86,18 @@ def _words(error: BaseException) -> str:
         return ""
 
 
+def waiting(ready: Ready, inner: InnerWaits) -> Event:
+    """An agent that is used as a tool waits for a person: what its conversation asks is asked here as well (R35)."""
+    asked = inner.slot.approval
+    if asked is None or inner.slot.doubt is not None:
+        words = f"{ready.offer.name} waits for a person: it is not known what came of its call of {inner.slot.call.name}."
+        return ToolUnknown(ready.slot.place, words, ask=True)
+    return replace(asked, place=ready.slot.place, inner=inner.conversation)
+
+
 def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: float) -> Outcome:
+    if isinstance(value, InnerAnswer):
+        return ToolReturned(ready.slot.place, value.text, seconds=seconds, usage=value.usage, cost=value.cost)
     place, changes = ready.slot.place, dict(ready.context.changes)
     if ready.variables is not None:
         changes = {**_changed(c.context, ready.variables), **changes}

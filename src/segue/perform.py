@@ -3,46 +3,34 @@ What they do becomes an event; nothing is decided here that the core could decid
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
-from segue.agent import Agent, AgentTool, Edge, Guard
-from segue.calling import called, value_of
-from segue.core.arguments import canonical, digest, parse
+from segue.agent import Agent
+from segue.calling import called, guarded, is_open
 from segue.core.chat import as_chat, from_chat
-from segue.core.conversation import CallTool, Conversation, Recover
+from segue.core.conversation import Conversation
 from segue.core.events import (
-    ApprovalAsked,
     Event,
-    Handoff,
     InstructionsRendered,
     ModelReplied,
     RunEnded,
-    ToolFailed,
-    ToolReturned,
-    ToolStarted,
-    ToolUnknown,
 )
-from segue.core.limits import cost_of, handoff_refusal
-from segue.core.messages import Assistant, Json, Message, Reply, System, User
-from segue.core.turns import CUT, Slot
+from segue.core.limits import cost_of
+from segue.core.messages import Assistant, Message, Reply, System, User
+from segue.core.turns import CUT
 from segue.core.view import check, view
 from segue.errors import ArgumentsRefused, BadReply, GuardTripped, ProviderError, SegueError, UsageError
 from segue.model import Delta, ModelRequest, ReasoningDelta, Restarted, TextDelta
-from segue.outcomes import handoff_to, unknown_words
 from segue.spans import SILENT
-from segue.team import Member, Offer, Return, Transfer
-from segue.tools.results import content_of
-from segue.tools.tool import Context, Tool, copied
+from segue.team import Member
 from segue.tools.typed import Typed
-from segue.world import Ready, World
+from segue.world import World
 
 log = logging.getLogger("segue")
 
 OPEN: frozenset[str] = frozenset()
 """No way is closed."""
-
-# ---- the model -------------------------------------------------------------
 
 
 async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted | list[Event], None]:
@@ -52,7 +40,7 @@ async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted
     text = await _instructions(agent, world, c)
     events: list[Event] = [] if c.instructions.get(agent.name) == text else [InstructionsRendered(agent.name, text)]
     if member.guards["input"] and not _has_spoken(agent, c):
-        refusal = await _guarded(member.guards["input"], world.context(c), _input_text(c))
+        refusal = await guarded(member.guards["input"], world.context(c), _input_text(c))
         if refusal:
             yield [*events, _guard_end("input guard", *refusal)]
             return
@@ -126,7 +114,7 @@ async def _request(world: World, c: Conversation, member: Member, text: str) -> 
     agent = member.agent
     messages = await _view(world, c, member)
     closed = (
-        frozenset([offer.spec.name for offer in member.conditional if not await _open(offer.edge, world, c)])
+        frozenset([offer.spec.name for offer in member.conditional if not await is_open(offer.edge, world.context(c))])
         if member.conditional
         else OPEN
     )
@@ -166,10 +154,6 @@ async def _view(world: World, c: Conversation, member: Member) -> Sequence[Messa
     return kept
 
 
-async def _open(edge: Edge, world: World, c: Conversation) -> bool:
-    return edge.when is None or bool(await called(edge.when, world.context(c)))
-
-
 async def _judge(world: World, c: Conversation, member: Member, reply: Reply) -> tuple[str | None, RunEnded | None]:
     """Hold a final reply against the output type and the guards: the words it is given back with, and the run's end."""
     if reply.calls or _cut(reply):
@@ -181,7 +165,7 @@ async def _judge(world: World, c: Conversation, member: Member, reply: Reply) ->
             answer = typed.read(answer)
         except ArgumentsRefused as error:
             return f"Your answer does not fit what is asked for: {error}. Answer again, with a JSON object that fits the schema only.", None
-    refusal = await _guarded(member.guards["output"], world.context(c), answer)
+    refusal = await guarded(member.guards["output"], world.context(c), answer)
     if refusal:
         return refusal[1], _guard_end("output guard", *refusal)
     return None, None
@@ -194,15 +178,6 @@ def _output_type(agent: Agent, c: Conversation) -> Typed | None:
 
 def _cut(reply: Reply) -> bool:
     return reply.finish in CUT or bool(reply.refusal)
-
-
-async def _guarded(guards: Sequence[Guard], context: Context[Any], subject: Any) -> tuple[str, str] | None:
-    """The name and reason of the first guard that says no."""
-    for guard in guards:
-        reason = await called(guard.function, context, subject)
-        if reason is not None:
-            return guard.name, str(reason)
-    return None
 
 
 def _has_spoken(agent: Agent, c: Conversation) -> bool:
@@ -220,96 +195,3 @@ def _text(message: User) -> str:
     if isinstance(message.content, str):
         return message.content
     return "\n".join(str(part.get("text") or f"[{part.get('type')}]") for part in message.content)
-
-
-# ---- the call of a tool ----------------------------------------------------
-
-
-async def prepare(world: World, c: Conversation, step: CallTool | Recover) -> Ready | Event:
-    """Look at a call: it is ready to be made, or something else happens to it at once."""
-    slot = step.slot
-    member = world.team.member(step.agent)
-    offer = member.table.get(slot.call.name)
-    if isinstance(step, Recover) and slot.started is not None and slot.started.effect not in ("read", "keyed"):
-        return await _recovered(world, c, slot, slot.started, offer)
-    if offer is None and len(c.stack) > 1:
-        gives_back = member.returns(c.stack[-2].agent)
-        offer = gives_back if gives_back.spec.name == slot.call.name else None
-    if offer is None:
-        names = ", ".join(spec.name for spec in member.specs(c.stack[-2].agent if len(c.stack) > 1 else "")) or "none"
-        called_as = slot.call.name if len(slot.call.name) <= 80 else slot.call.name[:80] + "..."
-        return ToolFailed(slot.place, "unknown_tool", f"{step.agent} has no tool {called_as!r}. Its tools: {names}.")
-    try:
-        arguments = parse(slot.call.arguments)
-        if isinstance(offer, Transfer | Return):
-            return await _generated(world, c, member, slot, offer, arguments)
-        return await _ready(world, c, member, slot, offer, arguments)
-    except ArgumentsRefused as error:
-        return ToolFailed(slot.place, "arguments", str(error), transfer=isinstance(offer, Transfer | Return))
-
-
-async def _recovered(world: World, c: Conversation, slot: Slot, started: ToolStarted, offer: Offer | None) -> Event:
-    """What came of a call that died with its process: what the tool's `reconcile` finds out, or nobody knows (R25)."""
-    if isinstance(offer, Tool) and offer.reconcile is not None:
-        try:
-            found = await value_of(offer.reconcile(world.context(c, slot, started.arguments).key))
-            if found is not None:
-                return ToolReturned(slot.place, content_of(found))
-        except Exception as error:
-            log.warning("reconcile of %s raised %s", slot.call.name, type(error).__name__)
-    return ToolUnknown(slot.place, unknown_words(slot.call.name, "the process ended while it ran"), ask=slot.approval is not None)
-
-
-async def _generated(
-    world: World, c: Conversation, member: Member, slot: Slot, offer: Transfer | Return, arguments: dict[str, Json]
-) -> Event:
-    if isinstance(offer, Return):
-        value = offer.typed.dump(offer.typed.value(arguments))
-        return ToolReturned(slot.place, "", Handoff(offer.caller, "return", brief=value, generated=True))
-    edge = offer.edge
-    brief = None
-    if edge.brief is not None:
-        brief = edge.brief.dump(edge.brief.value(arguments))
-    elif arguments:
-        raise ArgumentsRefused(f"{offer.spec.name} takes no arguments.", fields=tuple((name, "unknown") for name in arguments))
-    if not await _open(edge, world, c):
-        return ToolFailed(slot.place, "closed_edge", f"Not transferred: the way to {edge.target} is closed now.", transfer=True)
-    refusal = handoff_refusal(c.run.spent, c.run.limits, len(c.stack), kind=edge.kind, active=member.agent.name, target=edge.target)
-    if refusal:
-        return ToolFailed(slot.place, "limit", refusal, transfer=True)
-    return ToolReturned(slot.place, "", handoff_to(world, edge.target, edge, brief=brief, generated=True))
-
-
-async def _ready(
-    world: World, c: Conversation, member: Member, slot: Slot, offer: Tool | AgentTool, arguments: dict[str, Json]
-) -> Ready | Event:
-    text = canonical(arguments)
-    context = world.context(c, slot, text)
-    if isinstance(offer, AgentTool):
-        given = arguments.get("input")
-        if not isinstance(given, str) or len(arguments) != 1:
-            raise ArgumentsRefused("input: a text is needed, and nothing else.", fields=(("input", "a text is needed"),))
-        if refusal := await _guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments)):
-            return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
-        start = ToolStarted(slot.place, offer.name, text, "keyed", context.key)
-        return Ready(slot, offer, (given,), {}, context, None, None, start)
-    wants_variables = offer.parameters.context_variables
-    variables = copied(c.context) if wants_variables else None
-    args, kwargs = offer.parameters.bind(arguments, context=context, context_variables=variables)
-    if member.guards["tool"] and (refusal := await _guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments))):
-        return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
-    if offer.approve is not False and (slot.decision is None or slot.approval is None or slot.approval.arguments != text):
-        needed = offer.approve if isinstance(offer.approve, bool) else await value_of(offer.approve(arguments, context))
-        if needed:
-            return ApprovalAsked(context.key[:16], slot.place, member.agent.name, offer.name, text, digest(text), offer.fingerprint)
-    approval = slot.approval.id if slot.approval else None
-    start = ToolStarted(slot.place, offer.name, text, offer.effect, context.key if offer.effect == "keyed" else "", approval)
-    timeout = offer.timeout if offer.timeout is not None else c.run.limits.tool_timeout
-    return Ready(slot, offer, args, kwargs, context, variables, timeout, start)
-
-
-class GuardedCall(NamedTuple):
-    """A call as a tool guard is shown it."""
-
-    name: str
-    arguments: Mapping[str, Json]

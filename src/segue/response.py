@@ -75,6 +75,11 @@ class Response(Generic[Out]):
         return self._conversation.run.usage
 
     @property
+    def cost(self) -> float:
+        """What this run has cost since its last allowance, by `Limits(prices=...)`; 0 where there are none."""
+        return self._conversation.run.spent.cost
+
+    @property
     def conversation(self) -> str:
         """The conversation's id."""
         return self._conversation.id

@@ -1,31 +1,43 @@
 """The faces of the loop: run, run_sync, stream. They say how a run is opened, and hand it to the loop.
 No rule of the machine lives here."""
 
+import asyncio
 import hashlib
+import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import partial
 from typing import Any, Literal
 
+from segue import clock
 from segue.agent import Agent
+from segue.change import OnChange, checked_change
 from segue.core.conversation import Conversation, Status
-from segue.core.events import ApprovalDecided, Event, InputGiven, Started, ToolSettled
+from segue.core.events import CANCELLED, Event, InputGiven, ToolFailed, ToolUnknown
 from segue.core.limits import DEFAULTS, Limits
 from segue.core.messages import NOTHING, Json
+from segue.core.turns import Slot
 from segue.desk import Busy, Desk, checked_busy
-from segue.drive import CANCELLED, SUPERSEDED, close_out
 from segue.engine import Engine
-from segue.errors import ApprovalError, ConversationBusy, ConversationParked, UsageError
-from segue.inputs import Given, Input, allowance, earlier_run, existing, read_input
-from segue.journal.base import Journal, Stored
+from segue.errors import ApprovalError, ConversationBusy, JournalError, UsageError
+from segue.inputs import Given, Input, earlier_run, read_input
+from segue.journal.base import Journal, Stored, Transactional, fold, follow
 from segue.journal.memory import MemoryJournal
+from segue.journal.resolve import journal_from
 from segue.model import Model
 from segue.models.resolve import model_from
+from segue.openings import Decision, decided, existing, expired, given, past, resumed, settled, taken_over
+from segue.order import Opening, Order
+from segue.outside import fork, tell
 from segue.portal import PORTAL
+from segue.recovery import left, recover
 from segue.response import Response
-from segue.streams import Opening, Stream, SyncStream
+from segue.streams import Stream, SyncStream
 from segue.team import Team
 from segue.tools.tool import Tool, as_json
-from segue.world import World
+from segue.world import InnerAnswer, InnerWaits, World
+
+log = logging.getLogger("segue")
 
 
 class Runner:
@@ -42,41 +54,66 @@ class Runner:
         *,
         agents: Iterable[Agent] = (),
         model: str | Model | None = None,
-        journal: Journal | None = None,
+        journal: str | Journal | None = None,
         engine: Engine | None = None,
         deps: Any = None,
         limits: Limits = DEFAULTS,
         busy: Busy = "reject",
+        on_change: OnChange = "adopt",
     ) -> None:
         if not isinstance(entry, Agent):
             raise UsageError(f"Runner needs the entry Agent, not {entry!r}.")
-        if engine is not None:
-            raise UsageError("This version drives conversations in this process: leave engine=None.")
         self.team = Team(entry, agents)
-        self.journal: Journal = journal if journal is not None else MemoryJournal()
+        self.journal: Journal = journal_from(journal) if isinstance(journal, str) else journal if journal is not None else MemoryJournal()
+        self.engine = engine
         self.deps = deps
         self.limits = limits
         self.busy = checked_busy(busy)
         self._model = model_from(model) if model is not None else None
-        self._desk = Desk(self.team, self.journal)
+        self._desk = Desk(self.team, self.journal, engine, checked_change(on_change))
+        self._inside = False
+        """Whether this Runner drives agents that are used as tools, for a Runner that has the outer conversation."""
+        self._own_journal = isinstance(journal, str)
+        self._recovery: asyncio.Task[list[str]] | None = None
+        if engine is not None and not self.journal.durable:
+            raise UsageError("An engine's workers are other processes: give a journal that they share, Runner(journal='postgresql://...').")
+        if not isinstance(self.journal, Transactional):
+            self._refuse_transactions()
+
+    def _refuse_transactions(self) -> None:
         for member in self.team:
             for offer in member.table.values():
                 if isinstance(offer, Tool) and offer.effect == "transaction":
                     raise UsageError(
                         f'{member.agent.name}: {offer.name} has effect="transaction", and this journal has no database to share with it. '
-                        'Use effect="once", or "keyed" with ctx.key.'
+                        'Give Runner(journal="segue.db"), or use effect="once", or "keyed" with ctx.key.'
                     )
 
     async def __aenter__(self) -> "Runner":
+        if self.journal.durable and self.engine is None:
+            self._recovery = asyncio.create_task(self.recover())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End what is running here. A Runner needs no closing: its connections are shared, and close with their event loop."""
+        """End what is running here, and leave what was being recovered to the next start.
+
+        A Runner in memory needs no closing: its connections are shared, and close with their event loop. A journal that was
+        named by a text is closed; one that was handed in is not.
+        """
+        if self._recovery is not None:
+            await self.hand_over()
+            await self._recovery
         for drive in self._desk.drives():
             drive.stop_soon(CANCELLED)
+        if self.journal.durable:
+            while any(not drive.over for drive in self._desk.drives()):
+                await asyncio.sleep(0.01)
+            await self._desk.let_go()
+        if self._own_journal:
+            await self.journal.aclose()
 
     def close(self) -> None:
         """`aclose` for sync code."""
@@ -134,14 +171,14 @@ class Runner:
         *,
         listen: bool,
     ) -> Stream:
-        given = read_input(messages)
+        message = read_input(messages)
         policy = checked_busy(busy) if busy is not None else self.busy
         changes = {name: as_json(name, value) for name, value in context.items()} if context else NOTHING
         taken: Literal["queue", "interrupt"] = "interrupt" if policy == "interrupt" else "queue"
-        run = InputGiven(f"r_{os.urandom(16).hex()}", (given.message,), changes, key, None, self.limits.differences(), taken)
+        run = InputGiven(f"r_{os.urandom(16).hex()}", (message.message,), changes, key, None, self.limits.differences(), taken)
         if conversation is None:
             conversation = f"c_{os.urandom(16).hex()}" if key is None else f"k_{hashlib.sha256(key.encode()).hexdigest()[:32]}"
-        opening = self._input(conversation, given, run, policy)
+        opening = partial(self._input, conversation, message, run, policy)
         return self.open(conversation, opening, model=model_from(model) if model is not None else None, busy=policy, key=key, listen=listen)
 
     def open(
@@ -153,88 +190,156 @@ class Runner:
         busy: Busy | None = None,
         key: str | None = None,
         listen: bool = False,
+        here: bool = False,
     ) -> Stream:
-        """The stream of a run that is opened in a way of its own: `opening` is given the conversation, and says with which events."""
+        """The stream of a run that is opened in a way of its own: `opening` is given the conversation, and says with which events.
+
+        `here`: it is driven in this process, whoever else may do so; the journal sees to it that one of them does.
+        """
         model = model or self._model
-        world = World(self.team, model, self.deps, stream=listen, open_team=not self.journal.durable, ask_agent=self._ask_agent(model))
-        return Stream(self._desk, conversation, opening, world, busy or self.busy, key=key)
+        ask_agent = partial(self._ask_agent, model)
+        world = World(self.team, model, self.deps, stream=listen, open_team=not self.journal.durable, ask_agent=ask_agent)
+        return Stream(Order(self._desk, conversation, opening, world, busy or self.busy, key, here=here or self._inside))
 
-    def _input(self, name: str, given: Given, run: InputGiven, policy: Busy) -> Opening:
-        async def opening(c: Conversation) -> list[Event] | Conversation:
-            if run.key is not None and (earlier := earlier_run(await self.journal.read(name), run)) is not None:
-                going_on = earlier.seq == c.seq and c.status in (Status.MODEL, Status.TOOLS)
-                return [] if going_on else earlier
-            if c.status is Status.NEW:
-                return [Started(name, self.team.entry.name, NOTHING, given.earlier), run]
-            if given.earlier:
-                count = len(given.earlier) + 1
-                raise UsageError(f"The conversation {name} exists: give the user's new message alone, not {count} messages.")
-            if c.status is Status.HUMAN and policy == "reject":
-                raise ConversationBusy(f"The conversation {name} waits for a person.", conversation=name, waiting_for=c.waiting)
-            if c.status is Status.ENDED and c.turn is not None:
-                raise ConversationParked(f"The conversation {name} is parked: resume it first.", conversation=name)
-            return [run] if c.status in (Status.IDLE, Status.ENDED, Status.HUMAN) else [*close_out(c, SUPERSEDED), run]
-
-        return opening
+    async def _input(self, name: str, message: Given, run: InputGiven, policy: Busy, c: Conversation) -> list[Event] | Conversation:
+        if run.key is not None and (earlier := earlier_run(await self.journal.read(name), run)) is not None:
+            going_on = earlier.seq == c.seq and c.status in (Status.MODEL, Status.TOOLS)
+            return [] if going_on else earlier
+        driven = await self._desk.elsewhere(c)
+        entry, reject = self.team.entry.name, policy == "reject"
+        return given(c, run, conversation=name, entry=entry, earlier=message.earlier, reject=reject, driven=driven, now=clock.now())
 
     # -- going on
 
-    async def resume(self, conversation: str, *, limits: Limits | None = None) -> Response[Any]:
-        """Go on with a conversation where it was left: after a crash, a limit, a failure or a cancel.
+    async def resume(self, conversation: str, *, limits: Limits | None = None, by: str = "") -> Response[Any]:
+        """Go on with a conversation where it was left: after a crash, a limit, a failure or a cancel, or when it was parked.
 
         An ended run gets a new allowance: its counts begin again, under `limits` if given. Where nothing is left to do, the
-        last run's response is returned.
+        last run's response is returned. Raises `ConversationBusy` where a living driver has it.
         """
 
         async def opening(c: Conversation) -> list[Event] | Conversation:
             existing(c, conversation)
-            if c.status is Status.ENDED:
-                if c.ended is not None and c.ended.reason == "input guard":
-                    raise UsageError("The input was refused by a guard: there is nothing to resume. Give another input.")
-                return [allowance(limits, c.run.limits)]
-            return [] if c.status in (Status.MODEL, Status.TOOLS) else c
+            if await self._desk.elsewhere(c) and self.engine is None:
+                raise ConversationBusy(f"The conversation {conversation} is being run elsewhere.", conversation=conversation)
+            return resumed(c, limits, by=by, now=clock.now())
 
         return await self.open(conversation, opening).finish()
 
-    async def approve(self, conversation: str, approval: str, digest: str, *, by: str = "") -> Response[Any]:
-        """Approve a call by its approval's id and digest, and go on."""
-        return await self._decide(conversation, approval, digest, "approve", by, "")
+    async def approve(
+        self, conversation: str, approval: str, digest: str, *, by: str = "", arguments: Mapping[str, Json] | None = None
+    ) -> Response[Any]:
+        """Approve a call by its approval's id and digest, and go on. `arguments`: with these instead; that is an approval of its own.
+
+        Raises `ApprovalError`, whose `reason` says why, for a decision that cannot be taken: then nothing is done by it.
+        """
+        return await self._decide(conversation, approval, digest, "approve", by, arguments=arguments)
 
     async def deny(self, conversation: str, approval: str, digest: str, *, by: str = "", reason: str = "") -> Response[Any]:
         """Deny a call by its approval's id and digest, and go on: the model is told, with the reason."""
         return await self._decide(conversation, approval, digest, "deny", by, reason)
 
     async def _decide(
-        self, conversation: str, approval: str, digest: str, decision: Literal["approve", "deny"], by: str, reason: str
+        self,
+        conversation: str,
+        approval: str,
+        digest: str,
+        decision: Literal["approve", "deny"],
+        by: str,
+        reason: str = "",
+        *,
+        arguments: Mapping[str, Json] | None = None,
     ) -> Response[Any]:
-        async def opening(c: Conversation) -> list[Event] | Conversation:
+        async def opening(c: Conversation) -> Decision:
             existing(c, conversation)
-            asked = [slot.approval for slot in c.waiting if slot.approval is not None and slot.approval.id == approval]
-            if not asked:
-                raise ApprovalError(f"No approval {approval} is waiting in conversation {c.id}.", conversation=c.id)
-            if asked[0].digest != digest:
-                raise ApprovalError(f"The approval {approval} is for other arguments: look at it again.", conversation=c.id)
-            return [ApprovalDecided(approval, digest, decision, by, reason)]
+            return decided(c, approval, digest, decision, by=by, reason=reason, arguments=arguments, now=clock.now())
 
-        return await self.open(conversation, opening).finish()
+        try:
+            return await self.open(conversation, opening).finish()
+        except ApprovalError as error:
+            raise past(error, [row.event for row in await self.journal.read(conversation)]) from None
 
     async def settle(self, conversation: str, place: str, content: str, *, by: str = "") -> Response[Any]:
         """Say what came of a call whose outcome was unknown, and go on."""
 
         async def opening(c: Conversation) -> list[Event] | Conversation:
             existing(c, conversation)
-            if not any(slot.place == place and slot.doubt is not None for slot in c.waiting):
-                raise UsageError(f"No call at {place} of conversation {c.id} waits to be settled.")
-            return [ToolSettled(place, content, by)]
+            return settled(c, place, content, by=by)
 
         return await self.open(conversation, opening).finish()
 
-    def cancel(self, conversation: str) -> bool:
-        """Cancel the run of a conversation that is driven here; `False` if none is. Safe from other threads."""
+    async def cancel(self, conversation: str) -> bool:
+        """Cancel the run of a conversation, wherever it is driven; `False` if none goes on or waits. Safe from other threads."""
         drive = self._desk.drive_of(conversation)
         if drive is not None:
             drive.stop_soon(CANCELLED)
-        return drive is not None
+            return True
+        told: list[Event] = []
+
+        def opening(c: Conversation) -> list[Event]:
+            told[:] = taken_over(c, CANCELLED)
+            return told
+
+        c = await tell(self.journal, conversation, opening, at=clock.now())
+        for event in told:
+            if isinstance(event, ToolUnknown | ToolFailed) and await self.journal.read(f"{conversation}/{event.place}"):
+                await self.cancel(f"{c.id}/{event.place}")  # an agent that was used as a tool
+        return bool(told)
+
+    async def fork(self, conversation: str, *, at: int | None = None, effects: Literal["refuse", "allow"] = "refuse") -> str:
+        """Open a new conversation with the events of another up to a place, and give its id; see `segue.outside.fork`.
+
+        `at` is a place between turns, by default the last. Raises `ForkRefused` where calls with effects lie beyond it.
+        """
+        new_id = f"c_{os.urandom(16).hex()}"
+        return await fork(self.journal, conversation, at=at, effects=effects, new_id=new_id, now=clock.now())
+
+    async def replay(self, conversation: str, *, at: int | None = None) -> Conversation:
+        """Fold a conversation again, up to a place, without doing anything."""
+        stored = await self.events(conversation)
+        return fold(stored if at is None else [row for row in stored if row.seq <= at])
+
+    def follow(self, conversation: str, *, after: int = 0) -> AsyncIterator[Stored]:
+        """The events of a conversation after a place, and those to come, for as long as they are read."""
+        return follow(self.journal, conversation, after=after)
+
+    # -- for engines, and after a crash
+
+    async def drive(self, conversation: str) -> None:
+        """Do what is left to do in a conversation, whoever drove it before; nothing, where nothing is left.
+
+        A run that fails is written down and raises nothing. Raises `ConversationBusy` where it is driven here already or was
+        taken over by another driver, and `JournalError`.
+        """
+
+        async def opening(c: Conversation) -> list[Event] | Conversation:
+            late = expired(c, clock.now())
+            return late if late or c.status in (Status.MODEL, Status.TOOLS) else c
+
+        stream = self.open(conversation, opening, busy="reject", here=True)
+        try:
+            await stream.finish()
+        except (ConversationBusy, JournalError):
+            raise
+        except Exception as error:
+            if not stream.ended:
+                raise
+            log.warning("the run of conversation %s failed with %s", conversation, type(error).__name__)
+
+    async def left(self) -> list[str]:
+        """The conversations of this team that have work left, the last updated first; of any driver, also a living one."""
+        return await left(self.journal, self.team)
+
+    async def recover(self) -> list[str]:
+        """Drive on what dead drivers have left, at most 16 conversations at once, and give their ids when that is done.
+
+        `async with Runner(...)` begins this by itself, beside its other work. What a living driver has is left alone.
+        """
+        return await recover(self._desk, self.drive)
+
+    async def hand_over(self) -> None:
+        """Let what `drive` and `recover` are driving finish its present step, and leave the rest to the next driver."""
+        await self._desk.hand_over()
 
     async def events(self, conversation: str) -> list[Stored]:
         """The journal of a conversation. Raises `UsageError` for one that does not exist."""
@@ -243,15 +348,29 @@ class Runner:
             raise UsageError(f"There is no conversation {conversation!r} in this journal.")
         return stored
 
-    def _ask_agent(self, model: Model | None) -> Callable[[Agent, str, str], Awaitable[str]]:
-        async def ask(agent: Agent, text: str, conversation: str) -> str:
-            inner = Runner(agent, model=model, journal=self.journal, deps=self.deps, limits=self.limits)
-            stored = await self.journal.read(conversation)
-            response = await (inner.resume(conversation) if stored else inner.run(text, conversation=conversation))
-            response.raise_for_status()
-            return response.text
+    async def _ask_agent(
+        self, model: Model | None, agent: Agent, conversation: str, text: str, limits: Limits, slot: Slot
+    ) -> InnerAnswer | InnerWaits:
+        """Drive an agent that is used as a tool, in a conversation of its own: from its beginning, or from where it was left (R35)."""
+        inner = Runner(agent, model=model, journal=self.journal, deps=self.deps, limits=limits)
+        inner._desk.share(self._desk)
+        inner._inside = True
+        response = await inner._inner(conversation, text, slot)
+        if response.status == "waiting":
+            return InnerWaits(conversation, response.waiting_for[0])
+        response.raise_for_status()
+        return InnerAnswer(response.text, response.usage, response.cost)
 
-        return ask
+    async def _inner(self, conversation: str, text: str, slot: Slot) -> Response[Any]:
+        if not await self.journal.read(conversation):
+            return await self.run(text, conversation=conversation)
+        asked, decided = slot.approval, slot.decision
+        if asked is None or decided is None or asked.inner != conversation or decided.decision not in ("approve", "deny"):
+            return await self.resume(conversation)
+        try:
+            return await self._decide(conversation, asked.id, asked.digest, decided.decision, decided.by, decided.reason)
+        except ApprovalError:  # it was told before this process had heard so
+            return await self.resume(conversation)
 
 
 # ---- throw-away runs -------------------------------------------------------

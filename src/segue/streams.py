@@ -1,36 +1,24 @@
-"""What happens in one run, while it happens: the loop, from a claim on a conversation to the response.
+"""What happens in one run, while it happens, for whoever reads it: async or sync.
 No rule of the machine lives here."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 from segue.agent import Agent
-from segue.core.conversation import Conversation, Status
-from segue.core.events import Event
-from segue.desk import Busy, Claim, Desk, Kept
-from segue.drive import Drive, Item
-from segue.errors import SegueError, UsageError
-from segue.inputs import begins_anew
+from segue.drive import Item
+from segue.errors import UsageError
+from segue.order import Order
 from segue.portal import PORTAL
 from segue.response import Response
-from segue.world import World
-
-Opening = Callable[[Conversation], Awaitable[list[Event] | Conversation]]
-"""The events that a run is opened with; or, where nothing is to be done, the conversation as some run has left it."""
 
 
 class Stream:
     """What happens in one run, while it happens; `response` says what came of it."""
 
-    def __init__(self, desk: Desk, conversation: str, opening: Opening, world: World, busy: Busy, *, key: str | None = None) -> None:
-        self.conversation = conversation
+    def __init__(self, order: Order) -> None:
+        self.conversation = order.name
         """The conversation's id."""
-        self._desk = desk
-        self._opening = opening
-        self._world = world
-        self._busy = busy
-        self._key = key
+        self._order = order
         self._items: AsyncGenerator[Item, None] | None = None
         self._came: list[Response[Any]] = []
 
@@ -41,9 +29,14 @@ class Stream:
             raise UsageError("The stream has not ended: read it to its end first.")
         return self._came[0]
 
+    @property
+    def ended(self) -> bool:
+        """Whether there is a response."""
+        return bool(self._came)
+
     def join(self, agent: Agent) -> None:
         """Take an agent into the conversation's team, from its next step on."""
-        self._world.team = self._world.team.joined(agent)
+        self._order.world.team = self._order.world.team.joined(agent)
 
     async def __aenter__(self) -> "Stream":
         return self
@@ -59,7 +52,7 @@ class Stream:
     def __aiter__(self) -> AsyncIterator[Item]:
         if self._items is not None:
             raise UsageError("A stream can be read once.")
-        self._world.told = True
+        self._order.world.told = True
         return self._begin()
 
     async def finish(self) -> Response[Any]:
@@ -69,58 +62,8 @@ class Stream:
         return self.response
 
     def _begin(self) -> AsyncGenerator[Item, None]:
-        self._items = _drive(self._desk, self.conversation, self._opening, self._world, self._busy, self._key, self._came)
+        self._items = self._order.items(self._came)
         return self._items
-
-
-async def _drive(
-    desk: Desk, name: str, opening: Opening, world: World, busy: Busy, key: str | None, came: list[Response[Any]]
-) -> AsyncGenerator[Item, None]:
-    """Drive a conversation, and put what came of it into `came`.
-
-    It knows nothing of the stream that is read by it, so that a stream that is dropped closes it at once.
-    """
-    drive = Drive(Conversation(), world, desk.journal, driver=desk.driver)
-    drive.when_late = lambda event: desk.late(name, event)
-    claim = Claim(drive, key)
-    await desk.take(name, claim, busy)
-    kept: Kept | None = None
-    try:
-        kept = await desk.load(name)
-        begin = await opening(kept.conversation)
-        if isinstance(begin, Conversation):
-            drive.conversation = begin
-        else:
-            drive.when_over = lambda: desk.left(name, world.team)
-            drive.conversation = kept.conversation
-            drive.driven = 0.0 if begins_anew(begin) else kept.driven
-            world.cache, world.team = kept.cache, desk.team_of(name)
-            async with aclosing(drive.items(*begin)) as items:
-                async for item in items:
-                    yield item
-    finally:
-        if kept is not None and drive.over:
-            kept = None if drive.lost else Kept(drive.conversation, kept.cache, drive.driven)
-        desk.release(name, claim, kept)
-        for event in drive.early:
-            desk.late(name, event)
-    response = _respond(desk, drive)
-    came.append(response)
-    if response.status == "failed" and response.error is not None:
-        raise response.error
-
-
-def _respond(desk: Desk, drive: Drive) -> Response[Any]:
-    c, team = drive.conversation, desk.team_of(drive.conversation.id)
-    agent = team.member(c.active).agent if c.active in team else desk.team.entry
-    error, failure = drive.error, drive.world.error
-    if error is None and c.status is Status.ENDED and c.ended is not None and type(failure).__name__ == c.ended.error:
-        error = failure
-    if isinstance(error, SegueError):
-        error.conversation = c.id
-    elif error is not None:
-        error.add_note(f"in conversation {c.id}")
-    return Response(c, agent, error=error)
 
 
 class SyncStream:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from segue.agent import Agent, AgentTool, Edge, slug
 from segue.core.arguments import canonical
+from segue.core.messages import Json
 from segue.errors import UsageError
 from segue.model import ToolSpec
 from segue.tools.tool import Tool
@@ -166,21 +167,27 @@ class Team:
         return larger
 
     @functools.cached_property
-    def fingerprint(self) -> dict[str, str]:
-        """What each agent is made of, in a short hash: instructions, tools, edges, model."""
+    def fingerprint(self) -> dict[str, Json]:
+        """What each agent is made of, in short hashes: instructions, tools, handoffs, model (R31)."""
         return {name: _fingerprint(member) for name, member in self.members.items()}
 
 
-def _fingerprint(member: Member) -> str:
+def _fingerprint(member: Member) -> dict[str, Json]:
     agent = member.agent
-    instructions = agent.instructions
-    told = [
-        instructions if isinstance(instructions, str) else getattr(instructions, "__qualname__", "function"),
-        [[spec.name, spec.description, dict(spec.parameters)] for spec in member.specs()],
-        sorted(member.edges),
-        agent.model if isinstance(agent.model, str) else getattr(agent.model, "name", None),
-    ]
-    return hashlib.sha256(canonical(told).encode()).hexdigest()[:16]
+    told = agent.instructions
+    words = told if isinstance(told, str) else getattr(told, "__qualname__", "") or str(told)
+    model = agent.model if isinstance(agent.model, str) else getattr(agent.model, "name", None)
+    made: dict[str, Json] = {"instructions": _hash(words), "tools": {spec.name: _spec_hash(member, spec) for spec in member.specs()}}
+    return made | ({"handoffs": sorted(member.edges)} if member.edges else {}) | ({"model": model} if model else {})
+
+
+def _spec_hash(member: Member, spec: ToolSpec) -> str:
+    offer = member.table[spec.name]
+    return offer.fingerprint[:8] if isinstance(offer, Tool) else _hash([spec.name, spec.description, dict(spec.parameters)])
+
+
+def _hash(value: Json) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:8]
 
 
 def reachable(agent: Agent) -> list[Agent]:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from segue.agent import Agent, AgentTool
 from segue.core.conversation import Conversation
 from segue.core.events import ToolStarted
-from segue.core.messages import Json
+from segue.core.limits import Limits
+from segue.core.messages import Json, Usage
 from segue.core.turns import Slot
 from segue.errors import UsageError
 from segue.model import Model
@@ -42,8 +43,8 @@ class World:
     open_team: bool = True
     """Whether an agent that a tool returns may join the team."""
     progress: Callable[[Progress], None] | None = None
-    ask_agent: Callable[[Agent, str, str], Awaitable[str]] | None = None
-    """Drives an agent that is used as a tool: (agent, input, conversation id) to its output."""
+    ask_agent: Callable[[Agent, str, str, Limits, Slot], Awaitable["InnerAnswer | InnerWaits"]] | None = None
+    """Drives an agent that is used as a tool: (agent, conversation id, input, what it may spend, the call)."""
     cache: dict[Any, Any] = field(default_factory=dict)
     error: Exception | None = None
     """The exception behind a failed model call."""
@@ -62,7 +63,7 @@ class World:
             )
         return model_from(named)
 
-    def context(self, c: Conversation, slot: Slot | None = None, arguments: str = "") -> Context[Any]:
+    def context(self, c: Conversation, slot: Slot | None = None, arguments: str = "", scope: str = "") -> Context[Any]:
         """What a function of the user's may know."""
         if slot is None:
             return Context(c.context, deps=self.deps, agent=c.active, conversation=c.id)
@@ -75,8 +76,40 @@ class World:
             place=place,
             call_id=slot.call.id,
             arguments=arguments,
+            scope=scope,
             progress=(lambda text: tell(Progress(place, text))) if tell else None,
         )
+
+
+class InnerAnswer(NamedTuple):
+    """What an agent that is used as a tool has answered, and what that took."""
+
+    text: str
+    usage: Usage
+    cost: float
+
+
+class InnerWaits(NamedTuple):
+    """An agent that is used as a tool waits for a person: for a decision, or to be told what came of a call."""
+
+    conversation: str
+    slot: Slot
+
+
+class Once:
+    """Something that can be had once: whoever claims it first has it, from whichever thread."""
+
+    __slots__ = ("_unclaimed",)
+
+    def __init__(self) -> None:
+        self._unclaimed = [True]
+
+    def claim(self) -> bool:
+        """Whether it is now the caller's."""
+        try:
+            return self._unclaimed.pop()  # done in one go, so that two threads cannot both have it
+        except IndexError:
+            return False
 
 
 class Ready(NamedTuple):
@@ -90,3 +123,5 @@ class Ready(NamedTuple):
     variables: dict[str, Json] | None
     timeout: float | None
     start: ToolStarted
+    commit: Once | None = None
+    """Of a transaction: whether it is committed or given up."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from segue.core.arguments import digest
-from segue.core.conversation import Conversation, replay
+from segue.core.conversation import Conversation
 from segue.core.events import (
     ApprovalAsked,
     ApprovalDecided,
@@ -18,6 +18,7 @@ from segue.core.events import (
     ToolReturned,
     ToolStarted,
 )
+from segue.core.fold import replay
 from segue.core.messages import Assistant, Call, Reply, ToolAnswer, User
 from segue.core.view import view
 

@@ -1,6 +1,6 @@
 import pytest
 
-from segue.core.conversation import ACCEPTS, CallModel, Conversation, EndRun, Status, apply, next_steps, replay
+from segue.core.conversation import CallModel, Conversation, EndRun, Status, next_steps
 from segue.core.events import (
     AllowanceGiven,
     DriveStarted,
@@ -14,6 +14,7 @@ from segue.core.events import (
     ToolSettled,
     ToolUnknown,
 )
+from segue.core.fold import ACCEPTS, apply, replay
 from segue.core.limits import Spent
 from segue.core.messages import Reply, System, Usage, User
 from segue.core.view import check, view

@@ -1,8 +1,8 @@
 import pytest
 
-from segue.core.conversation import replay
 from segue.core.earlier import adopt
 from segue.core.events import Started
+from segue.core.fold import replay
 from segue.core.messages import Assistant, Call, System, ToolAnswer, User
 from segue.core.view import check, view
 from segue.errors import IllegalEvent

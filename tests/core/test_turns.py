@@ -1,7 +1,8 @@
 import pytest
 
-from segue.core.conversation import CallModel, CallTool, EndRun, Recover, Status, next_steps, replay
+from segue.core.conversation import CallModel, CallTool, EndRun, Recover, Status, next_steps
 from segue.core.events import DriveStarted, Handoff, Started, ToolReturned, ToolSettled, ToolStarted, ToolUnknown
+from segue.core.fold import replay
 from segue.core.messages import Assistant, Call, Reply, ToolAnswer
 from segue.core.turns import sendable, signed
 from segue.core.view import check, view

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from segue import Agent, Context, Limits, Runner, SegueError, handoff, tool
 from segue.agent import AgentTool
 from segue.core.codec import decode, encode
-from segue.core.conversation import replay
+from segue.core.fold import replay
 from segue.events import Delta, Event, ModelReplied, Progress, Restarted, TextDelta, ToolStarted
 from segue.tools.tool import Tool, tool_name
 from tests.hostile.forms import Form, Item, Script, says

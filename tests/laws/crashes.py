@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from segue.core.conversation import CallModel, CallTool, Conversation, EndRun, Recover, Status, apply, next_steps
+from segue.core.conversation import CallModel, CallTool, Conversation, EndRun, Recover, Status, next_steps
 from segue.core.events import (
     AllowanceGiven,
     ApprovalAsked,
@@ -20,6 +20,7 @@ from segue.core.events import (
     ToolStarted,
     ToolUnknown,
 )
+from segue.core.fold import apply
 from segue.core.messages import Message, Reply
 from segue.core.turns import Slot
 from tests.laws import vocabulary as v

@@ -4,7 +4,7 @@ Now and then something happens that may not; the walk keeps both, and judges not
 from dataclasses import dataclass, field
 from typing import Any
 
-from segue.core.conversation import ACCEPTS, Conversation, EndRun, Status, apply, next_steps
+from segue.core.conversation import Conversation, EndRun, Status, next_steps
 from segue.core.events import (
     AllowanceGiven,
     ApprovalAsked,
@@ -22,6 +22,7 @@ from segue.core.events import (
     ToolStarted,
     ToolUnknown,
 )
+from segue.core.fold import ACCEPTS, apply
 from segue.core.messages import Reply, User
 from segue.core.turns import Slot
 from segue.errors import IllegalEvent

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segue.core.conversation import ACCEPTS, Status
+from segue.core.conversation import Status
+from segue.core.fold import ACCEPTS
 from tests.laws import laws
 from tests.laws.__main__ import tried
 from tests.laws.crashes import violation

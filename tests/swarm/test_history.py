@@ -1,7 +1,8 @@
 import pytest
 
 from segue import UsageError
-from segue.core.conversation import Status, replay
+from segue.core.conversation import Status
+from segue.core.fold import replay
 from segue.core.messages import Assistant, Call, ToolAnswer, User
 from segue.core.view import view
 from segue.swarm.history import NOTHING_SAID, read

@@ -1,11 +1,14 @@
 from segue import Agent, Limits, handoff, tool
 from segue.core.events import (
+    AllowanceGiven,
     ApprovalAsked,
     ApprovalDecided,
     DriveStarted,
     InputGiven,
     ModelReplied,
+    RunEnded,
     Started,
+    ToolFailed,
     ToolLate,
     ToolReturned,
     ToolSettled,
@@ -13,7 +16,21 @@ from segue.core.events import (
     ToolUnknown,
 )
 from segue.core.messages import Call, Reply, User
-from segue.views.story import Answered, Asked, Called, Decided, Ended, HandedOver, Replied, Story, Waits, text_of
+from segue.views.story import (
+    Allowed,
+    Answered,
+    Asked,
+    Called,
+    Decided,
+    Driven,
+    Ended,
+    HandedOver,
+    Opened,
+    Replied,
+    Story,
+    Waits,
+    text_of,
+)
 from tests.views.telling import conversation
 
 
@@ -51,13 +68,14 @@ async def test_a_run_is_told_from_the_question_to_the_answer_with_function_hando
     a = Agent("A", tools=[to_b])
     rows = await conversation(a, [{"to_b": {}}, {"look_up": {"query": "x"}}, "Done."], "Hi")
     found = beats(row.event for row in rows)
-    assert kinds(found) == ["Asked", "Replied", "Called", "Answered", "HandedOver", "Replied", "Called", "Answered", "Replied"]
-    assert found[0][1:] == ("Hi", "")
-    assert found[2] == Called("A", "1.0", "to_b", "{}")
-    assert found[4] == HandedOver("A", "B", "transfer")
-    assert found[7][:5] == ("B", "2.0", "look_up", "returned", "found x")
-    assert isinstance(found[8], Replied)
-    assert (found[8].agent, found[8].reply.text) == ("B", "Done.")
+    assert kinds(found[:3]) == ["Opened", "Asked", "Driven"]
+    assert kinds(found[3:]) == ["Replied", "Called", "Answered", "HandedOver", "Replied", "Called", "Answered", "Replied"]
+    assert found[1][1:] == ("Hi", "")
+    assert found[4] == Called("A", "1.0", "to_b", "{}")
+    assert found[6] == HandedOver("A", "B", "transfer")
+    assert found[9][:5] == ("B", "2.0", "look_up", "returned", "found x")
+    assert isinstance(found[10], Replied)
+    assert (found[10].agent, found[10].reply.text) == ("B", "Done.")
 
 
 async def test_a_generated_handoff_is_a_call_too_and_only_the_first_of_two_hands_over():
@@ -92,11 +110,24 @@ async def test_the_end_of_a_run_without_an_answer_is_told():
 
 
 async def test_an_approval_is_asked_for_decided_and_then_the_call_is_told_once():
-    ask = ApprovalAsked("p", "1.0", "A", "pay", "{}", "d")
+    ask = ApprovalAsked("p", "1.0", "A", "pay", "{}", "d", expires=7.0)
     yes = ApprovalDecided("p", "d", "approve", by="Ann")
     found = beats([*begun(("pay", "{}")), ask, yes, ToolStarted("1.0", "pay", "{}", approval="p"), ToolReturned("1.0", "paid")])
-    assert found[2:5] == [Waits("A", "1.0", "pay", "{}"), Decided("approve", "Ann"), Called("A", "1.0", "pay", "{}")]
-    assert found[5] == Answered("A", "1.0", "pay", "returned", "paid")
+    assert found[4:] == [
+        Waits("A", "1.0", "pay", "{}", "p", "d", 7.0),
+        Decided("approve", "Ann", "", "1.0", "pay", "p"),
+        Called("A", "1.0", "pay", "{}"),
+        Answered("A", "1.0", "pay", "returned", "paid"),
+    ]
+
+
+def test_a_decision_about_edited_arguments_is_told_with_the_call_it_is_about():
+    ask = ApprovalAsked("p", "1.0", "A", "pay", "{}", "d")
+    new = ApprovalAsked("p-2", "1.0", "A", "pay", '{"amount":1}', "e", edited=True)
+    found = beats([*begun(("pay", "{}")), ask, ApprovalDecided("p", "d", "superseded", "Ann"), new, ApprovalDecided("p-2", "e", "approve")])
+    assert found[5] == Decided("superseded", "Ann", "", "1.0", "pay", "p")
+    assert (found[6].edited, found[6].arguments) == (True, '{"amount":1}')
+    assert found[7][3:] == ("1.0", "pay", "p-2")
 
 
 def test_a_denial_is_an_outcome_though_it_is_no_event_of_its_own():
@@ -116,12 +147,12 @@ def test_what_an_interruption_gave_up_is_told_before_the_interruption():
 
 def test_an_unknown_outcome_that_is_settled_and_a_late_one_are_told_by_name():
     unknown = ToolUnknown("1.0", "nobody knows", ask=True)
-    script = [*begun(("pay", "{}")), ToolStarted("1.0", "pay", "{}"), unknown, ToolSettled("1.0", "it was paid")]
+    script = [*begun(("pay", "{}")), ToolStarted("1.0", "pay", "{}"), unknown, ToolSettled("1.0", "it was paid", "Ann")]
     found = beats([*script, ToolLate("1.0", "pay", "paid")])
-    assert [(beat.name, beat.how) for beat in found if isinstance(beat, Answered)] == [
-        ("pay", "unknown"),
-        ("pay", "settled"),
-        ("pay", "late"),
+    assert [(beat.name, beat.how, beat.by, beat.asks) for beat in found if isinstance(beat, Answered)] == [
+        ("pay", "unknown", "", True),
+        ("pay", "settled", "Ann", False),
+        ("pay", "late", "", False),
     ]
 
 
@@ -133,6 +164,8 @@ def test_a_story_can_be_taken_up_in_the_middle():
     second = Story(first.conversation)
     assert kinds(second.follow(script[-1])) == ["Replied"]
     assert second.follow(ToolStarted("1.0", "pay", "{}")) == [Called("A", "1.0", "pay", "{}")]
+    third = Story(second.conversation)
+    assert third.follow(ToolReturned("1.0", "paid")) == [Answered("A", "1.0", "pay", "returned", "paid")]
 
 
 def test_content_parts_become_text():
@@ -146,7 +179,26 @@ async def test_what_only_the_machine_needs_is_not_told():
         return ""
 
     rows = await conversation(Agent("A", tools=[quiet]), ["Hello."], "Hi")
-    assert kinds(beats(row.event for row in rows)) == ["Asked", "Replied"]
+    assert kinds(beats(row.event for row in rows)) == ["Opened", "Asked", "Driven", "Replied"]
+
+
+def test_a_drive_that_goes_on_where_another_had_not_ended_is_told_apart_and_a_repeated_call_is_told_twice():
+    start = ToolStarted("1.0", "pay", "{}", "keyed", "k")
+    found = beats([*begun(("pay", "{}")), start, DriveStarted("e"), start, ToolReturned("1.0", "paid")])
+    assert [beat for beat in found if isinstance(beat, Driven)] == [Driven("d"), Driven("e", again=True)]
+    assert sum(isinstance(beat, Called) for beat in found) == 2
+
+
+def test_a_drive_after_a_decision_a_limit_or_an_answer_is_no_takeover():
+    ask, yes = ApprovalAsked("p", "1.0", "A", "pay", "{}", "d"), ApprovalDecided("p", "d", "approve")
+    made = [*begun(("pay", "{}")), ask, yes, DriveStarted("e"), ToolFailed("1.0", "raised", "no"), RunEnded("limited", "turns")]
+    found = beats([*made, AllowanceGiven({"turns": 2}, "Ann"), DriveStarted("f"), ModelReplied("A", Reply("So be it.")), *begun()[1:3]])
+    assert [beat.again for beat in found if isinstance(beat, Driven)] == [False] * 4
+    assert Allowed({"turns": 2}, "Ann") in found
+
+
+def test_a_fork_and_what_was_said_elsewhere_are_told_with_the_beginning():
+    assert beats([Started("c", "A", messages=(User("Before."),), origin="b@7")]) == [Opened("A", "b@7", 1)]
 
 
 def test_every_kind_of_end_is_a_beat():

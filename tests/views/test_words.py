@@ -1,7 +1,9 @@
+import re
+
 import pytest
 
 from segue.core.messages import Usage
-from segue.views.words import call_words, counted, duration, one_line, tokens
+from segue.views.words import age, call_words, counted, duration, moment, one_line, tokens
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,14 @@ def test_counts_have_their_nouns():
     ]
     assert tokens(Usage()) == "no tokens counted"
     assert tokens(Usage(1200, 3)) == "1,200 tokens in, 3 out"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (3_599, "59 min"), (7_200, "2 h"), (200_000, "2 d")]
+)
+def test_an_age_is_told_in_the_largest_unit_that_fits(seconds, words):
+    assert age(seconds) == words
+
+
+def test_a_moment_is_a_date_and_a_time_of_day():
+    assert re.fullmatch(r"2001-09-0[89] \d\d:46:40", moment(1_000_000_000))

@@ -10,12 +10,20 @@ from typing import Any
 
 import click
 
+from segue.cli.approvals import approvals
+from segue.cli.cancel import cancel
 from segue.cli.chat import chat
+from segue.cli.crashtest import crashtest
 from segue.cli.demo import demo
 from segue.cli.environment import read_env_file
+from segue.cli.fork import fork
 from segue.cli.graph import graph
+from segue.cli.resume import resume
 from segue.cli.run import run
+from segue.cli.runs import runs
 from segue.cli.safe import visible
+from segue.cli.settle import settle
+from segue.cli.worker import worker
 from segue.errors import SegueError
 
 __all__ = ["main"]
@@ -72,5 +80,5 @@ def main() -> None:
         logging.getLogger("segue").addHandler(logging.NullHandler())
 
 
-for command in (demo, chat, run, graph):
+for command in (demo, chat, run, graph, runs, approvals, resume, settle, cancel, fork, worker, crashtest):
     main.add_command(command)

@@ -2,23 +2,27 @@
 
 import asyncio
 import contextlib
+import os
 import sys
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import click
 
-from segue.agent import Agent
-from segue.cli.choose import Choice, choose
+from segue.cli.answer import printed
+from segue.cli.asking import ask_about, ask_what_came_of
+from segue.cli.choose import Choice
 from segue.cli.prompt import Prompt
-from segue.cli.safe import visible
 from segue.cli.screen import AGENT, FAINT, NOTE, WRONG, Screen, is_terminal
-from segue.cli.talk import Talk, printed
-from segue.cli.target import load
+from segue.cli.stage import prepared, staged
+from segue.cli.store import conversation_named, journal_option
+from segue.cli.talk import Talk
+from segue.cli.target import Target
+from segue.core.conversation import Status
 from segue.errors import SegueError, UsageError
 from segue.response import Response
 from segue.views import trace, usage
 from segue.views.graph import everyone
-from segue.views.words import call_words
 
 HELP = """\
 /agent    who has the floor, and who else there is
@@ -32,77 +36,102 @@ Ctrl-C    end the reply that is under way; twice: leave"""
 @click.command()
 @click.argument("target")
 @click.option("-m", "--model", metavar="PROVIDER:MODEL", help="Replaces every agent's model.")
+@journal_option
+@click.option("-c", "--conversation", metavar="ID", help="Go on with a conversation of the journal.")
 @click.option("--json", is_flag=True, help="Print each response as a line of JSON, and nothing else.")
-def chat(target: str, model: str | None, json: bool) -> None:
+def chat(target: str, model: str | None, journal: str | None, conversation: str | None, json: bool) -> None:
     """Talk with a team of agents.
 
-    On a terminal it is a conversation; /help lists its commands. From a pipe, all of stdin is one message, and the exit code
-    says whether it was answered.
+    On a terminal it is a conversation; /help lists its commands. Calls that need an approval are shown, and made when you say
+    so. From a pipe, all of stdin is one message, and the exit code says whether it was answered. Without --journal,
+    SEGUE_JOURNAL or --conversation the conversation is kept in memory, and ends with the command.
     """
-    found = load(target)
-    choice = choose(found.agent, model, found.example)
-    converse(found.agent, choice, json=json)
+    found, choice = prepared(target, model)
+    converse(found, choice, journal=journal, conversation=conversation, json=json)
 
 
-def converse(agent: Agent, choice: Choice, *, json: bool = False, hints: tuple[str, ...] = ()) -> None:
+def converse(
+    found: Target,
+    choice: Choice,
+    *,
+    journal: str | None = None,
+    conversation: str | None = None,
+    json: bool = False,
+    hints: tuple[str, ...] = (),
+) -> None:
     """Have the conversation, with a person or with a pipe."""
-    banner(choice)
     screen = Screen(sys.stderr if json else sys.stdout)
-    talk = Talk(agent, choice, screen)
-    if not sys.stdin.isatty():
-        _once(talk, sys.stdin.read().strip(), json=json)
-        return
-    for hint in (*hints, "Type a message. /help lists the commands, Ctrl-D leaves."):
-        click.echo(hint, err=True)
-    click.echo(err=True)
-    Chat(talk, json=json).run()
+    with asyncio.Runner() as loop, contextlib.ExitStack() as leaving:
+        stage = staged(found, choice, journal, stored=conversation is not None, make=conversation is None)
+        runner = loop.run(stage.__aenter__())
+        leaving.callback(lambda: loop.run(stage.__aexit__(None, None, None)))
+        name = loop.run(conversation_named(runner.journal, conversation)) if conversation else None
+        talk = Talk(runner, choice, screen, name)
+        if not sys.stdin.isatty():
+            _once(loop, talk, sys.stdin.read().strip(), json=json)
+            return
+        for hint in (*hints, "Type a message. /help lists the commands, Ctrl-D leaves."):
+            click.echo(hint, err=True)
+        click.echo(err=True)
+        Chat(loop, talk, json=json).run()
 
 
-def banner(choice: Choice) -> None:
-    """Tell which model replies, and why."""
-    aside = Screen(sys.stderr)
-    for line in choice.lines():
-        aside.remark("segue: ", line, NOTE if choice.stand_in else FAINT)
-
-
-def _once(talk: Talk, text: str, *, json: bool) -> None:
+def _once(loop: asyncio.Runner, talk: Talk, text: str, *, json: bool) -> None:
     if not text:
         raise UsageError("stdin holds no message. Write: echo 'My boots fell apart.' | segue chat TARGET.")
-    response = asyncio.run(talk.send(text))
+    response = loop.run(talk.send(text))
     if json:
         click.echo(printed(response, talk.choice))
     click.echo(f"segue: {talk.teller.sum_up(response)}", err=True)
+    _name(talk)
     response.raise_for_status()
+
+
+def _name(talk: Talk) -> None:
+    """Say how the conversation is found again, where it is kept."""
+    if talk.conversation is not None and talk.runner.journal.durable:
+        click.echo(f"segue: the conversation is {talk.conversation}; --conversation goes on with it", err=True)
 
 
 class Chat:
     """A conversation with a person, line by line."""
 
-    def __init__(self, talk: Talk, *, json: bool) -> None:
+    def __init__(self, loop: asyncio.Runner, talk: Talk, *, json: bool) -> None:
+        self._loop = loop
         self._talk = talk
         self._json = json
         self._screen = talk.screen
+        self._prompt = Prompt(colour=is_terminal(sys.stdout) and self._screen.fancy)
         self._interrupts = 0
         """Since the person last said something; the second one leaves."""
 
     def run(self) -> None:
         """Go on until the person leaves."""
-        prompt = Prompt(colour=is_terminal(sys.stdout) and self._screen.fancy)
-        with asyncio.Runner() as loop, contextlib.suppress(KeyboardInterrupt):  # whoever cannot wait leaves
-            while self._turn(loop, prompt):
-                pass
-            self._say_goodbye(loop)
-        prompt.keep()
+        with contextlib.suppress(KeyboardInterrupt):  # whoever cannot wait leaves
+            if self._talk.conversation is None or self._take_up():
+                while self._turn():
+                    pass
+            self._say_goodbye()
+        self._prompt.keep()
 
-    def _turn(self, loop: asyncio.Runner, prompt: Prompt) -> bool:
+    def _take_up(self) -> bool:
+        """Show where a stored conversation stands, and go on with what was left of it; say whether the person stays."""
+        c = self._loop.run(self._talk.folded())
+        self._screen.line(f"{c.active} has the floor, after {c.turns} replies.", FAINT)
+        if c.ended is not None:
+            self._screen.remark("  ■ ", f"The last run ended, {c.ended.kind}: {c.ended.words}", WRONG)
+        if c.status in (Status.HUMAN, Status.MODEL, Status.TOOLS):
+            return self._kept(lambda: self._work_on(self._talk.resume()))
+        return True
+
+    def _turn(self) -> bool:
         """Have one line and do what it says; say whether the conversation goes on."""
+        return self._kept(self._one_line)
+
+    def _kept(self, work: Callable[[], bool]) -> bool:
+        """Do something for the person; say whether the conversation goes on. Ctrl-C ends it and, the second time, the chat."""
         try:
-            line = prompt.line().strip()
-            self._interrupts = 0
-            if line.startswith("/"):
-                return self._command(loop, line)
-            if line:
-                self._send(loop, prompt, line)
+            return work()
         except EOFError:
             self._screen.line()
             return False
@@ -114,13 +143,20 @@ class Chat:
             self._screen.line("Ctrl-C again, or Ctrl-D, leaves.", FAINT)
         return True
 
-    def _send(self, loop: asyncio.Runner, prompt: Prompt, text: str) -> None:
-        """Have a message worked on."""
+    def _one_line(self) -> bool:
+        line = self._prompt.line().strip()
+        self._interrupts = 0
+        if line.startswith("/"):
+            return self._command(line)
+        return self._work_on(self._talk.send(line)) if line else True
+
+    def _work_on(self, work: Coroutine[Any, Any, Response[Any]]) -> bool:
+        """Have a message worked on, with the person's decisions in between."""
         self._screen.line()
         try:
-            response = loop.run(self._talk.send(text))
-            while any(slot.approval for slot in response.waiting_for):
-                response = self._decide(loop, prompt, response)
+            response = self._loop.run(work)
+            while (decided := self._decide(response)) is not None:
+                response = decided
         except KeyboardInterrupt:
             self._interrupts += 1
             self._screen.line("  ■ cancelled; the conversation goes on", WRONG)
@@ -131,18 +167,24 @@ class Chat:
                 click.echo(printed(response, self._talk.choice))
             self._screen.line(f"  {self._talk.teller.sum_up(response)}", FAINT)
         self._screen.line()
+        return True
 
-    def _decide(self, loop: asyncio.Runner, prompt: Prompt, response: Response[Any]) -> Response[Any]:
-        """Ask about the first call that waits for an approval."""
-        slot = next(slot for slot in response.waiting_for if slot.approval)
-        assert slot.approval is not None
-        call = visible(call_words(slot.approval.name, slot.approval.arguments))
-        answer = prompt.line(f"  {call}\n  Make this call? [y/N] ").strip().lower()
-        return loop.run(self._talk.decide(slot, approve=answer in ("y", "yes")))
+    def _decide(self, response: Response[Any]) -> Response[Any] | None:
+        """Ask about the first call that waits for a person; `None` if none does, or the person leaves it open."""
+        by = os.environ.get("USER", "")
+        for slot in response.waiting_for:
+            if slot.doubt is not None:
+                found = ask_what_came_of(slot, self._screen, self._prompt.line)
+                if found:
+                    return self._loop.run(self._talk.settle(slot, found, by=by))
+            elif slot.approval is not None:
+                verdict = ask_about(slot.approval, self._screen, self._prompt.line)
+                return self._loop.run(self._talk.decide(slot, verdict, by=by))
+        return None
 
     # -- commands
 
-    def _command(self, loop: asyncio.Runner, line: str) -> bool:
+    def _command(self, line: str) -> bool:
         """Do what a line that begins with a slash says; say whether the conversation goes on."""
         match line.split()[0]:
             case "/exit" | "/quit":
@@ -150,12 +192,12 @@ class Chat:
             case "/help":
                 self._screen.line(HELP)
             case "/agent":
-                self._show_agents(loop)
+                self._show_agents()
             case "/trace":
-                rows = loop.run(self._talk.rows())
+                rows = self._loop.run(self._talk.rows())
                 self._screen.line(trace.render(trace.trace(rows), width=min(self._screen.width, 100)).rstrip())
             case "/usage":
-                self._screen.line(usage.render(usage.usage(loop.run(self._talk.rows()))))
+                self._screen.line(usage.render(usage.usage(self._loop.run(self._talk.rows()))))
             case "/reset":
                 self._talk.conversation = None
                 self._screen.line(f"A new conversation: {self._talk.runner.team.entry.name} has the floor.")
@@ -164,15 +206,16 @@ class Chat:
         self._screen.line()
         return True
 
-    def _show_agents(self, loop: asyncio.Runner) -> None:
+    def _show_agents(self) -> None:
         team = self._talk.runner.team
         agents = {agent.name: agent.description or "" for agent in everyone(team)}
-        active = loop.run(self._talk.folded()).active or team.entry.name
+        active = self._loop.run(self._talk.folded()).active or team.entry.name
         for name, about in (agents | {active: agents.get(active, "made by a tool")}).items():
             self._screen.put(f"{'▸' if name == active else ' '} {name}", AGENT if name == active else "")
             self._screen.line(f"   {about}".rstrip(), FAINT)
 
-    def _say_goodbye(self, loop: asyncio.Runner) -> None:
-        used = usage.usage(loop.run(self._talk.rows()))
+    def _say_goodbye(self) -> None:
+        used = usage.usage(self._loop.run(self._talk.rows()))
         if used:
             click.echo(f"segue: {usage.spent(usage.total(used))}", err=True)
+        _name(self._talk)

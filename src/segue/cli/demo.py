@@ -9,10 +9,13 @@ from typing import NamedTuple
 import click
 
 from segue.agent import Agent
-from segue.cli.chat import banner, converse
+from segue.cli.chat import converse
 from segue.cli.choose import EXAMPLES, Choice, choose
 from segue.cli.screen import AGENT, FAINT, Screen
+from segue.cli.stage import banner
 from segue.cli.talk import Talk
+from segue.cli.target import Target
+from segue.runner import Runner
 from segue.views.words import counted
 
 Rows = list[tuple[str, ...]]
@@ -47,12 +50,12 @@ def demo(example: str, model: str | None, auto: bool) -> None:
     """
     shown = _acme() if example == "acme" else _airline()
     choice = choose(shown.agent, model, example)
+    banner(choice)
     if auto or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        banner(choice)
         _play(shown, choice)
         return
     tries = "\n".join(f"  {line}" for line in shown.customer[1:4])
-    converse(shown.agent, choice, hints=(f"You are the customer. Try, one after the other:\n{tries}",))
+    converse(Target(shown.agent, ""), choice, hints=(f"You are the customer. Try, one after the other:\n{tries}",))
 
 
 def _acme() -> Example:
@@ -71,7 +74,7 @@ def _airline() -> Example:
 def _play(example: Example, choice: Choice) -> None:
     """Have the customer say the lines of the script, and show which rows that changes."""
     screen = Screen(sys.stdout)
-    talk = Talk(example.agent, choice, screen)
+    talk = Talk(Runner(example.agent, model=choice.model), choice, screen)
     before = first = example.table.rows()
     replies = 0
     with asyncio.Runner() as loop:

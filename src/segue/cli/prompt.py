@@ -33,9 +33,15 @@ class Prompt:
         with contextlib.suppress(OSError):  # no history yet, or none that may be read: that is no reason not to talk
             self._readline.read_history_file(str(self._path))
 
-    def line(self, words: str = "") -> str:
-        """Ask for a line. Raises `EOFError` and `KeyboardInterrupt` as `input` does."""
-        return input(words or self._words)
+    def line(self, words: str = "", text: str = "") -> str:
+        """Ask for a line, with a text that can be edited. Raises `EOFError` and `KeyboardInterrupt` as `input` does."""
+        if self._readline is None or not text:
+            return input(words or self._words)
+        self._readline.set_startup_hook(lambda: self._readline.insert_text(text))
+        try:
+            return input(words or self._words)
+        finally:
+            self._readline.set_startup_hook(None)
 
     def keep(self) -> None:
         """Write the history down."""

@@ -24,5 +24,9 @@ def _escaped(match: re.Match[str]) -> str:
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """JSON that people can read and no terminal obeys."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return json_visible(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
+
+
+def json_visible(text: str) -> str:
+    """A JSON text with what could steer a terminal written as JSON escapes: it is still JSON, and means the same."""
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

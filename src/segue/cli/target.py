@@ -1,4 +1,4 @@
-"""TARGET, as commands take it: `module:attribute`, `module`, `shop.py:attribute` or `shop.py`, and the agent it names.
+"""TARGET, as commands take it: `module:attribute`, `module`, `shop.py:attribute` or `shop.py`, and what it names: an agent, or a Runner.
 Importing a target runs its code; nothing else is done with it here."""
 
 import importlib
@@ -6,24 +6,27 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 from segue.agent import Agent
 from segue.errors import UsageError
+from segue.runner import Runner
 
 T = TypeVar("T")
 
-USUAL = ("triage", "agent", "entry")
+USUAL = ("runner", "triage", "agent", "entry")
 """The attributes that are looked at where a target names none."""
 
 
 class Target(NamedTuple):
-    """The entry agent, and where it was found."""
+    """The entry agent, and where it was found; `runner` is the one that was named, with its limits, live objects and journal."""
 
     agent: Agent
     module: str
+    runner: Runner | None = None
 
     @property
     def example(self) -> str:
@@ -33,10 +36,35 @@ class Target(NamedTuple):
 
 
 def load(target: str) -> Target:
-    """Find the agent that a target names. Raises `UsageError` whose words say what there is instead."""
+    """Find the agent or Runner that a target names. Raises `UsageError` whose words say what there is instead."""
     place, attribute = _split(target)
     module = _from_file(Path(place)) if _is_file(place) else _from_name(place)
-    return Target(_agent(module, place, attribute), module.__name__)
+    found = _named(module, place, attribute)
+    if isinstance(found, Runner):
+        return Target(found.team.entry, module.__name__, found)
+    return Target(found, module.__name__)
+
+
+def absolute(target: str) -> str:
+    """The target as it is called in any other directory."""
+    place, attribute = _split(target)
+    if not _is_file(place):
+        return target
+    return f"{Path(place).resolve()}:{attribute}" if attribute else str(Path(place).resolve())
+
+
+def home(target: str) -> Path | None:
+    """The folder in which a target's module stands, found without importing it; `None` if it is not found."""
+    place, _ = _split(target)
+    if _is_file(place):
+        return Path(place).resolve().parent
+    path: list[str] | None = [str(Path.cwd()), *sys.path]
+    for name in place.split("."):
+        spec = PathFinder.find_spec(name, path)
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+    return Path(spec.origin).parent if spec is not None and spec.origin is not None else None
 
 
 def _split(target: str) -> tuple[str, str]:
@@ -98,24 +126,29 @@ def _first_on_path(folder: Path) -> None:
         sys.path.insert(0, str(folder))
 
 
-def _agent(module: ModuleType, place: str, attribute: str) -> Agent:
-    agents = {name: value for name, value in vars(module).items() if isinstance(value, Agent)}
+def _named(module: ModuleType, place: str, attribute: str) -> Agent | Runner:
+    there = {name: value for name, value in vars(module).items() if isinstance(value, Agent | Runner)}
+    agents = [name for name, value in there.items() if isinstance(value, Agent)]
+    runners = [name for name, value in there.items() if isinstance(value, Runner)]
     listed = f"Its agents: {', '.join(agents)}." if agents else "It has no agents."
+    if runners:
+        listed += f" Its Runners: {', '.join(runners)}."
     if attribute:
         value: Any = module
         for part in attribute.split("."):
             if not hasattr(value, part):
                 raise UsageError(f"{place} has no {attribute!r}. {listed}")
             value = getattr(value, part)
-        if not isinstance(value, Agent):
-            raise UsageError(f"{place}:{attribute} is a {type(value).__name__}, not an Agent. {listed}")
+        if not isinstance(value, Agent | Runner):
+            raise UsageError(f"{place}:{attribute} is a {type(value).__name__}, not an Agent or a Runner. {listed}")
         return value
+    kind, names = ("Runners", runners) if runners else ("agents", agents)
     for name in USUAL:
-        if name in agents:
-            return agents[name]
-    distinct = {id(agent): agent for agent in agents.values()}
+        if name in names:
+            return there[name]
+    distinct = {id(there[name]): there[name] for name in names}
     if len(distinct) == 1:
         return next(iter(distinct.values()))
     if not distinct:
         raise UsageError(f"{place} has no agents. Name one that it leads to: {place}:ATTRIBUTE.")
-    raise UsageError(f"{place} has several agents: {', '.join(agents)}. Say with which to begin: {place}:{next(iter(agents))}.")
+    raise UsageError(f"{place} has several {kind}: {', '.join(names)}. Say with which to begin: {place}:{names[0]}.")

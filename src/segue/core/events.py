@@ -6,14 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from segue.core.messages import NOTHING, Json, Message, Reply, User
+from segue.core.messages import NOTHING, UNUSED, Json, Message, Reply, Usage, User
 
 Effect = Literal["read", "once", "keyed", "transaction"]
 """What a tool may do to the world: nothing; something, once; something that a key makes harmless to repeat;
 something in the journal's own database."""
 
 FailureKind = Literal[
-    "arguments", "unknown_tool", "closed_edge", "limit", "denied", "guard", "raised", "timeout", "result", "cancelled", "superseded"
+    "arguments",
+    "unknown_tool",
+    "closed_edge",
+    "limit",
+    "denied",
+    "guard",
+    "raised",
+    "timeout",
+    "result",
+    "cancelled",
+    "superseded",
+    "repeated",
 ]
 
 EndKind = Literal["limited", "failed", "cancelled", "parked"]
@@ -44,6 +55,8 @@ class Started:
     context: Mapping[str, Json] = NOTHING
     messages: tuple[Message, ...] = ()
     """What was said before, elsewhere."""
+    origin: str = ""
+    """Where it was forked from: conversation, "@", place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,8 @@ class DriveStarted:
     """A driver took the conversation. What an earlier drive had begun and not ended is now to be recovered."""
 
     driver: str
-    fingerprint: Mapping[str, str] = NOTHING
+    fingerprint: Mapping[str, Json] = NOTHING
+    """What the team's agents are made of, in short hashes; empty where that is as it was in the drive before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,8 @@ class ToolStarted:
     key: str = ""
     approval: str | None = None
     """The approval that this start consumed."""
+    unique: bool = False
+    """An equal call later in the conversation is not made, but answered with this one's outcome (R26)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +132,9 @@ class ToolReturned:
     handoff: Handoff | None = None
     context: Mapping[str, Json] = NOTHING
     seconds: float = 0.0
+    usage: Usage = UNUSED
+    """The tokens that an agent used as a tool has used."""
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +178,10 @@ class ToolLate:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalAsked:
-    """The durable question: may this exact call be made? `expires` is seconds since the epoch."""
+    """The durable question: may this exact call be made? `expires` is seconds since the epoch.
+
+    An agent used as a tool asks it in its own conversation, `inner`, and the outer conversation repeats it here (R35).
+    """
 
     id: str
     place: str
@@ -170,11 +192,14 @@ class ApprovalAsked:
     """SHA-256 of `arguments`, in hexadecimal."""
     fingerprint: str = ""
     expires: float | None = None
+    inner: str = ""
+    edited: bool = False
+    """A person has changed the arguments; the model is told."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalDecided:
-    """The answer. The first decision holds."""
+    """The answer. The first decision holds; "superseded" makes room for another question about the same call."""
 
     id: str
     digest: str
@@ -225,3 +250,6 @@ Event = (
     | RunEnded
     | AllowanceGiven
 )
+
+CANCELLED = RunEnded("cancelled", "cancelled", "The run was cancelled.", "RunCancelled")
+SUPERSEDED = RunEnded("cancelled", "superseded", "The user has said something new.", "RunCancelled")

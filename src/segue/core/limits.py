@@ -2,13 +2,14 @@
 Counts run from the input, over crashes and decisions: they are folded from the journal like everything else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from segue.core.messages import NOTHING, Json, Usage
 from segue.errors import UsageError
 
-_LEAST = {"turns": 1, "handoffs": 0, "repeats": 1, "tool_timeout": 0, "idle_timeout": 0, "run_timeout": 0, "tokens": 0, "cost": 0}
+_LEAST = {"turns": 1, "repeats": 1}
+"""What is less makes no sense; 0 for all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,9 @@ class Limits:
 
     `turns`: model replies. `handoffs`: switches of the agent. `repeats`: turns with equal calls and equal outcomes in a row.
     `tool_timeout`: seconds for a tool that names no time of its own. `idle_timeout`: seconds of silence in a stream.
-    `run_timeout`: seconds of driving. `tokens`: input and output together. `cost`: money, in the unit of `prices`, which
-    maps a model's name to the price of a million input and a million output tokens.
+    `run_timeout`: seconds of driving. `approval_expiry`: seconds for which an approval waits for its decision. `tokens`: input
+    and output together. `cost`: money, in the unit of `prices`, which maps a model's name to the price of a million input
+    and a million output tokens.
     """
 
     turns: int | None = 20
@@ -27,13 +29,14 @@ class Limits:
     tool_timeout: float | None = 60
     idle_timeout: float | None = 30
     run_timeout: float | None = 600
+    approval_expiry: float | None = 7 * 24 * 3600
     tokens: int | None = None
     cost: float | None = None
     prices: Mapping[str, tuple[float, float]] | None = None
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
+        for name in (f.name for f in fields(self) if f.name != "prices"):
+            value, least = getattr(self, name), _LEAST.get(name, 0)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= least):
                 raise UsageError(f"Limits({name}={value!r}): give a number that is not below {least}, or None for no limit.")
 
@@ -55,6 +58,9 @@ class Limits:
 
 
 DEFAULTS = Limits()
+
+IDLE_DRIVES = 5
+"""How many drives in a row may get nothing done before the conversation is parked."""
 
 CALL_DEPTH = 4
 """How deep a handoff of kind "call" may go."""
@@ -78,6 +84,14 @@ class Spent(NamedTuple):
     output_refusals: int = 0
     usage: Usage = Usage()
     cost: float = 0.0
+
+
+def remaining(limits: Limits, spent: Spent) -> Limits:
+    """These limits for an agent that is used as a tool: it may spend what is left of the budgets (R35)."""
+    if limits.tokens is None and limits.cost is None:
+        return limits
+    tokens = None if limits.tokens is None else max(0, limits.tokens - spent.usage.total)
+    return replace(limits, tokens=tokens, cost=None if limits.cost is None else max(0.0, limits.cost - spent.cost))
 
 
 def over(spent: Spent, limits: Limits) -> str | None:

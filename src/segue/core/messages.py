@@ -63,6 +63,9 @@ class Usage(NamedTuple):
         return self.input + self.output
 
 
+UNUSED = Usage()
+
+
 class Reply(NamedTuple):
     """One whole reply of a model.
 

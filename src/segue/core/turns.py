@@ -22,7 +22,7 @@ from segue.core.events import (
 from segue.core.floor import Frame, misdirected, switch
 from segue.core.limits import Limits, Spent, handoff_refusal
 from segue.core.log import Names
-from segue.core.messages import Assistant, Call, Content, Json, Message, Reply, ToolAnswer, User
+from segue.core.messages import Assistant, Call, Content, Json, Message, Reply, ToolAnswer, Usage, User
 from segue.errors import ArgumentsRefused, IllegalEvent
 
 CUT = frozenset({"length", "content_filter"})
@@ -42,6 +42,8 @@ class Slot(NamedTuple):
     """The drive that started it."""
     approval: ApprovalAsked | None = None
     decision: ApprovalDecided | None = None
+    asked: int = 0
+    """How many approvals were asked for it."""
     doubt: ToolUnknown | None = None
     """Set while a person is asked what came of it."""
     outcome: Outcome | None = None
@@ -85,6 +87,10 @@ class Closed(NamedTuple):
     stack: tuple[Frame, ...]
     context: Mapping[str, Json]
     spent: Spent
+    unique: Mapping[str, Content]
+    """Outcomes of unique calls, by `same_call`."""
+    usage: Usage
+    """The tokens of agents that were used as tools."""
 
 
 def open_turn(number: int, agent: str, reply: Reply, ids: Names) -> tuple[Turn, Names]:
@@ -137,9 +143,10 @@ def update(turn: Turn, event: Outcome | ToolStarted | ToolSettled | ApprovalAske
                 raise IllegalEvent(f"The outcome of the call at {slot.place} is not in doubt.")
             slot = slot._replace(outcome=ToolReturned(slot.place, event.content))
         case ApprovalAsked():
-            if slot.started is not None or waited or any(other.approval and other.approval.id == event.id for other in turn.slots):
+            taken = any(other.approval and other.approval.id == event.id for other in turn.slots)
+            if waited or taken or (slot.started is not None) != bool(event.inner):
                 raise IllegalEvent(f"The call at {slot.place} cannot be put to a person now, or not under this id.")
-            slot = slot._replace(approval=event, decision=None)
+            slot = slot._replace(approval=event, decision=None, asked=slot.asked + 1)
         case ApprovalDecided():
             slot = _decided(slot, event)
         case _:
@@ -166,7 +173,7 @@ def _started(slot: Slot, event: ToolStarted, drive: int) -> Slot:
         raise IllegalEvent(f"The call at {slot.place} waits for a person.")
     if slot.started is not None and (slot.drive == drive or slot.started.effect == "once"):
         raise IllegalEvent(f"The call at {slot.place} was started already.")
-    approval = slot.approval
+    approval = slot.approval if slot.approval and not slot.approval.inner else None
     if event.approval != (approval.id if approval else None) or (approval and approval.arguments != event.arguments):
         raise IllegalEvent(f"The call at {slot.place} was not approved as it is.")
     return slot._replace(started=event, drive=drive)
@@ -177,6 +184,10 @@ def _decided(slot: Slot, event: ApprovalDecided) -> Slot:
     assert approval is not None
     if slot.decision is not None or approval.digest != event.digest:
         raise IllegalEvent(f"The approval {event.id} is decided already, or is for other arguments.")
+    if approval.inner:
+        return slot._replace(decision=event, drive=0)  # to be taken up again, and told to the one that asked
+    if event.decision == "superseded":
+        return slot._replace(approval=None)
     slot = slot._replace(decision=event)
     if event.decision == "approve":
         return slot
@@ -200,13 +211,27 @@ def close(turn: Turn, spent: Spent, limits: Limits, stack: tuple[Frame, ...], at
     """Say what a turn leaves once every call has its outcome. `at` is where its entry will stand in the log."""
     winner, contents, limited = _choose(turn, spent, limits, stack)
     context: dict[str, Json] = {}
-    for slot in turn.slots:
-        if isinstance(slot.outcome, ToolReturned) and slot.outcome.context:
+    unique: dict[str, Content] = {}
+    usage, cost = Usage(), 0.0
+    for slot, content in zip(turn.slots, contents, strict=True):
+        if isinstance(slot.outcome, ToolReturned):
             context.update(slot.outcome.context)
+            if slot.outcome.usage.total:
+                usage, cost = usage.plus(slot.outcome.usage), cost + slot.outcome.cost
+        if slot.started is not None and slot.started.unique and not isinstance(slot.outcome, ToolFailed):
+            unique[same_call(slot.started.name, slot.started.arguments)] = content
     handoff = _handoff(turn.slots[winner]) if winner is not None else None
     if handoff is not None:
         stack = switch(stack, handoff, at, run_start)
-    return Closed(_entry(turn, contents, winner), stack, context, _spend(turn, spent, contents, handoff, limited))
+    spent = _spend(turn, spent, contents, handoff, limited)
+    if usage.total:
+        spent = spent._replace(usage=spent.usage.plus(usage), cost=spent.cost + cost)
+    return Closed(_entry(turn, contents, winner), stack, context, spent, unique, usage)
+
+
+def same_call(name: str, arguments: str) -> str:
+    """What two equal calls of a unique tool have in common; `arguments` in canonical form."""
+    return f"{name}\n{arguments}"
 
 
 def _handoff(slot: Slot) -> Handoff | None:
@@ -261,11 +286,24 @@ def _content(slot: Slot) -> Content:
     assert slot.outcome is not None
     match slot.outcome:
         case ToolReturned(content=content):
-            return content or ""
+            return _told_edit(slot, content or "")
         case ToolFailed(words=words) | ToolUnknown(words=words):
             return words
         case _:
             assert_never(slot.outcome)
+
+
+def approval_id(key: str, asked: int) -> str:
+    """The id of the next approval of a call, by the call's key and by how many were asked for it before."""
+    return f"{key[:16]}-{asked + 1}" if asked else key[:16]
+
+
+def _told_edit(slot: Slot, content: Content) -> Content:
+    """A result, and that a person had changed the arguments, where one had: the model must not take its own for granted."""
+    if slot.approval is None or not slot.approval.edited:
+        return content
+    words = f"[A person changed the arguments before the call was made, to {slot.approval.arguments}]"
+    return f"{words}\n{content}" if isinstance(content, str) else [{"type": "text", "text": words}, *content]
 
 
 def _entry(turn: Turn, contents: list[Content], winner: int | None) -> Entry:

@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequenc
 from typing import Any, Literal, NamedTuple, overload
 
 from segue.core.chat import as_chat
-from segue.core.conversation import Conversation, apply
+from segue.core.conversation import Conversation
 from segue.core.events import DriveStarted, Event, ModelReplied, Outcome, ToolFailed, ToolStarted
+from segue.core.fold import apply
 from segue.core.messages import Assistant, Message, ToolAnswer
 from segue.core.view import new_messages
 from segue.model import CallDelta, Model, Restarted, TextDelta

@@ -29,7 +29,7 @@ class Context(Generic[Deps]):
     Annotate a parameter with `Context` (or `Context[MyDeps]`) and it is filled in, hidden from the model.
     """
 
-    __slots__ = ("_changes", "_progress", "_values", "agent", "arguments", "call_id", "conversation", "deps", "place")
+    __slots__ = ("_changes", "_db", "_progress", "_scope", "_values", "agent", "arguments", "call_id", "conversation", "deps", "place")
 
     def __init__(
         self,
@@ -41,9 +41,12 @@ class Context(Generic[Deps]):
         place: str = "",
         call_id: str = "",
         arguments: str = "",
+        scope: str = "",
         progress: Callable[[str], None] | None = None,
     ) -> None:
         self._values = values
+        self._scope = scope or place
+        self._db: Any = None
         self._changes: dict[str, Json] = {}
         self._progress = progress
         self.deps: Deps = deps
@@ -60,7 +63,23 @@ class Context(Generic[Deps]):
     @property
     def key(self) -> str:
         """The same for each attempt at this call, and for no other call: hand it to a service as its idempotency key (R26)."""
-        return hashlib.sha256(f"{self.conversation}\n{self.place}\n{self.arguments}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{self.conversation}\n{self._scope}\n{self.arguments}".encode()).hexdigest()[:32]
+
+    @property
+    def db(self) -> Any:
+        """The connection of a tool with effect="transaction", to the journal's own database, with a transaction open.
+
+        What is written there and the call's outcome are committed together, or not at all; it cannot be committed here. A
+        `sqlite3.Connection` or a `psycopg.Connection`, to be used on this thread until the tool returns. Raises `UsageError`
+        in every other tool.
+        """
+        if self._db is None:
+            raise UsageError('ctx.db is there while a tool with effect="transaction" runs, and nowhere else.')
+        return self._db
+
+    def lend(self, db: Any) -> None:
+        """Give the tool its connection, or take it back (`None`)."""
+        self._db = db
 
     @property
     def values(self) -> dict[str, Json]:
@@ -161,9 +180,9 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     `ctx.key` is harmless), "transaction". `approve`: a person must agree first; or a function of (arguments, context) that
     says whether. `timeout`: seconds. `retries`: how often to call again after an exception; needs "read" or "keyed".
     `strict`: whether the provider must hold the model to the schema; `None` where the schema allows it. `alone`: no other
-    call runs beside it. `thread=False`: a quick sync function that never blocks runs on the event loop. `unique` is kept for
-    a later version, and refused in this one. `reconcile`: a function of the key of a call whose process died, that gives what
-    came of it, or `None` if it cannot tell. Raises `UsageError` for a function or options that cannot be.
+    call runs beside it. `thread=False`: a quick sync function that never blocks runs on the event loop. `unique`: an equal call
+    later in the conversation is not made, but answered with the outcome of the earlier one. `reconcile`: a function of the
+    key of a call whose process died, that gives what came of it, or `None` if it cannot tell. Raises `UsageError` for a function or options that cannot be.
     """
     if function is None:
         return lambda made: make_tool(made, **options)
@@ -195,12 +214,8 @@ def make_tool(
         raise UsageError(f"Tool {name}: effect={effect!r} is not one of {', '.join(_EFFECTS)}.")
     if retries and effect not in ("read", "keyed"):
         raise UsageError(f'Tool {name}: retries={retries} needs effect="read" or effect="keyed", or a call could be made twice.')
-    if unique:
-        raise UsageError(
-            f"Tool {name}: unique=True is not in this version; without it an equal call would be made twice, so it is refused."
-        )
-    if effect == "transaction" and inspect.iscoroutinefunction(function):
-        raise UsageError(f'Tool {name}: effect="transaction" needs a sync function.')
+    if effect == "transaction" and (_is_async(function) or not thread):
+        raise UsageError(f'Tool {name}: effect="transaction" needs a sync function on a thread of its own.')
     if timeout is not None and not timeout > 0:
         raise UsageError(f"Tool {name}: timeout={timeout!r} must be more than 0 seconds.")
     told = description if description is not None else describe(function)[0]

@@ -2,18 +2,22 @@
 The machine itself is asked who has the floor and which call is meant; nothing is guessed from the order of events. What is
 shown live and what is told afterwards come from here. Nothing here formats or prints."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from segue.core import turns
-from segue.core.conversation import Conversation, apply
+from segue.core.conversation import Conversation, Status
 from segue.core.events import (
+    AllowanceGiven,
     ApprovalAsked,
     ApprovalDecided,
+    DriveStarted,
     Event,
     FailureKind,
     InputGiven,
     ModelReplied,
     RunEnded,
+    Started,
     ToolFailed,
     ToolLate,
     ToolReturned,
@@ -22,12 +26,38 @@ from segue.core.events import (
     ToolUnknown,
 )
 from segue.core.floor import Frame
-from segue.core.messages import Call, Content, Reply, User
+from segue.core.fold import apply
+from segue.core.messages import Call, Content, Json, Reply, User
 
 How = Literal["returned", "unknown", "settled", "late"] | FailureKind
 
 Row = tuple[int, float, Event]
 """A stored event: its place, its time in seconds since the epoch, and the event."""
+
+
+class Opened(NamedTuple):
+    """The conversation was opened: with its entry agent, as a fork of `origin`, with messages from elsewhere."""
+
+    agent: str
+    origin: str = ""
+    earlier: int = 0
+
+
+class Driven(NamedTuple):
+    """A driver took the conversation. `again`: the drive before this one had not come to its end.
+
+    `driver` is empty where nobody drives: a cancel keeps a driver that lives elsewhere from going on.
+    """
+
+    driver: str
+    again: bool = False
+
+
+class Allowed(NamedTuple):
+    """A run that had ended may go on, under changed limits if any are named."""
+
+    limits: Mapping[str, Json]
+    by: str = ""
 
 
 class Asked(NamedTuple):
@@ -67,6 +97,10 @@ class Answered(NamedTuple):
     how: How
     text: str
     seconds: float = 0.0
+    by: str = ""
+    """Who found it out, where it was settled."""
+    asks: bool = False
+    """Somebody is asked to find out."""
 
 
 class HandedOver(NamedTuple):
@@ -78,20 +112,31 @@ class HandedOver(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """A call waits for a person's decision."""
+    """A call waits for a person's decision. `expires` is in seconds since the epoch.
+
+    `inner` names the conversation of the agent used as a tool that asks; `edited`: a person wrote the arguments.
+    """
 
     agent: str
     place: str
     name: str
     arguments: str
+    approval: str = ""
+    digest: str = ""
+    expires: float | None = None
+    inner: str = ""
+    edited: bool = False
 
 
 class Decided(NamedTuple):
-    """A person decided."""
+    """A person decided about a call, or the time to decide was over ("expired"), or it was to be decided anew ("superseded")."""
 
     decision: str
     by: str = ""
     reason: str = ""
+    place: str = ""
+    name: str = ""
+    approval: str = ""
 
 
 class Ended(NamedTuple):
@@ -102,7 +147,7 @@ class Ended(NamedTuple):
     words: str
 
 
-Beat = Asked | Replied | Called | Answered | HandedOver | Waits | Decided | Ended
+Beat = Opened | Driven | Allowed | Asked | Replied | Called | Answered | HandedOver | Waits | Decided | Ended
 
 
 class Story:
@@ -111,8 +156,11 @@ class Story:
     def __init__(self, conversation: Conversation | None = None) -> None:
         self.conversation = conversation or Conversation()
         """The conversation as far as it has been followed."""
-        self._calls: dict[str, Call] = {}
-        self._begun: set[str] = set()
+        slots = self.conversation.turn.slots if self.conversation.turn else ()
+        self._calls: dict[str, Call] = {slot.place: slot.call for slot in slots}
+        self._begun: set[str] = {slot.place for slot in slots if slot.started is not None}
+        self._rested = True
+        """Whether the last drive had nothing left to do."""
 
     def follow(self, event: Event) -> list[Beat]:
         """What an event means; an empty list for those that only the machine needs."""
@@ -122,6 +170,7 @@ class Story:
             self._calls = {slot.place: slot.call for slot in after.turn.slots} if after.turn else {}
             self._begun.clear()
         beats = self._beats(before, event)
+        self._rested = after.status not in (Status.MODEL, Status.TOOLS) or (self._rested and not isinstance(event, DriveStarted))
         if before.stack and before.active != after.active:
             switch = HandedOver(before.active, after.active, _kind(before.stack, after.stack))
             beats.insert(len(beats) - isinstance(event, InputGiven), switch)  # an input that interrupts comes after what it ended
@@ -130,26 +179,35 @@ class Story:
     def _beats(self, before: Conversation, event: Event) -> list[Beat]:
         active = before.active
         match event:
+            case Started(_, agent, _, messages, origin):
+                return [Opened(agent, origin, len(messages))]
+            case DriveStarted(driver):
+                return [Driven(driver, again=not self._rested)]
+            case AllowanceGiven(limits, by):
+                return [Allowed(limits, by)]
             case InputGiven(run, messages, by=by):
                 return [*self._ended_by(before, event), Asked(run, _said(messages), by or "")]
             case ModelReplied(agent, reply, attempt, seconds, cost, refused):
                 return [Replied(agent, reply, attempt, seconds, cost, refused)]
             case ToolStarted(place, name, arguments):
-                return self._call(active, place, name, arguments)
+                self._begun.add(place)
+                return [Called(active, place, name, arguments)]  # the second time, where a process died and it may be repeated
             case ToolReturned(place, content, seconds=seconds):
                 return self._outcome(active, place, "returned", text_of(content), seconds)
             case ToolFailed(place, kind, words, seconds=seconds):
                 return self._outcome(active, place, kind, words, seconds)
-            case ToolUnknown(place, words):
-                return self._outcome(active, place, "unknown", words, 0.0)
-            case ToolSettled(place, content):
-                return self._outcome(active, place, "settled", content, 0.0)
+            case ToolUnknown(place, words, ask):
+                return self._outcome(active, place, "unknown", words, asks=ask)
+            case ToolSettled(place, content, by):
+                return self._outcome(active, place, "settled", content, by=by)
             case ToolLate(place, name, content):
                 return [Answered(active, place, name, "late", content)]
-            case ApprovalAsked(_, place, agent, name, arguments):
-                return [Waits(agent, place, name, arguments)]
-            case ApprovalDecided(_, _, decision, by, reason):
-                return [Decided(decision, by, reason), *self._ended_by(before, event)]
+            case ApprovalAsked():
+                asked = (event.id, event.digest, event.expires, event.inner, event.edited)
+                return [Waits(event.agent, event.place, event.name, event.arguments, *asked)]
+            case ApprovalDecided(id, _, decision, by, reason):
+                place, name = _decided_call(before, id)
+                return [Decided(decision, by, reason, place, name, id), *self._ended_by(before, event)]
             case RunEnded(kind, reason, words):
                 return [Ended(kind, reason, words)]
             case _:
@@ -175,10 +233,18 @@ class Story:
         self._begun.add(place)
         return [Called(agent, place, name, arguments)]
 
-    def _outcome(self, agent: str, place: str, how: How, text: str, seconds: float) -> list[Beat]:
+    def _outcome(
+        self, agent: str, place: str, how: How, text: str, seconds: float = 0.0, *, by: str = "", asks: bool = False
+    ) -> list[Beat]:
         call = self._calls.get(place, Call("", "?", ""))
         # What was never started (a generated handoff, refused arguments) is told as a call all the same.
-        return [*self._call(agent, place, call.name, call.arguments), Answered(agent, place, call.name, how, text, seconds)]
+        return [*self._call(agent, place, call.name, call.arguments), Answered(agent, place, call.name, how, text, seconds, by, asks)]
+
+
+def _decided_call(c: Conversation, approval: str) -> tuple[str, str]:
+    """The place and name of the call that an approval is about."""
+    asked = [slot.approval for slot in (c.turn.slots if c.turn else ()) if slot.approval is not None and slot.approval.id == approval]
+    return (asked[0].place, asked[0].name) if asked else ("", "")
 
 
 def _kind(before: tuple[Frame, ...], after: tuple[Frame, ...]) -> Literal["transfer", "call", "return"]:

@@ -1,6 +1,7 @@
 """How calls, times and counts are written in one line, wherever a conversation is told. Text in, text out."""
 
 import json
+from datetime import datetime
 
 from segue.core.messages import Usage
 
@@ -46,3 +47,16 @@ def tokens(usage: Usage) -> str:
         return "no tokens counted"
     cached = f" ({usage.cached:,} cached)" if usage.cached else ""
     return f"{usage.input:,} tokens in{cached}, {usage.output:,} out"
+
+
+def moment(at: float) -> str:
+    """A time since the epoch as a date and a time of day, where this machine is."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def age(seconds: float) -> str:
+    """How long ago, in the largest unit that fits."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"

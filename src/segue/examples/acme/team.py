@@ -2,7 +2,7 @@
 `build(shop)` makes the team over any shop.
 """
 
-from segue import Agent
+from segue import Agent, tool
 from segue.examples.acme.shop import Shop
 
 
@@ -54,7 +54,7 @@ def build(shop: Shop) -> Agent:
             "4. When they want it, find the item's id with `look_up_item` and then use `execute_refund`. "
             "Say truly what came of it."
         ),
-        tools=[shop.look_up_item, shop.execute_refund, transfer_back_to_triage],
+        tools=[tool(effect="read")(shop.look_up_item), shop.execute_refund, transfer_back_to_triage],
         description="Complaints, repairs and refunds.",
     )
     return triage

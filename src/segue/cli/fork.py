@@ -1,0 +1,34 @@
+"""`segue fork ID`: a new conversation from a place in another."""
+
+import asyncio
+import os
+
+import click
+
+from segue import clock, outside
+from segue.cli.safe import json_text
+from segue.cli.store import conversation_named, journal_option, json_option, opened, where
+
+
+@click.command()
+@click.argument("conversation", metavar="ID")
+@click.option("--at", type=int, metavar="SEQ", help="The place of the last event to copy; the last one between turns, by default.")
+@click.option("--allow-effects", is_flag=True, help="Also where calls lie beyond the place that the copy could make again.")
+@journal_option
+@json_option
+def fork(conversation: str, at: int | None, allow_effects: bool, journal: str | None, json: bool) -> None:
+    """Open a new conversation with the events of another up to a place, and print its id.
+
+    The place must be one between turns. Calls beyond it that may have changed the world are named, and keep from forking. ID may
+    be the beginning of an id; `segue runs show ID --json` tells the places.
+    """
+    name, new = asyncio.run(_fork(where(journal), conversation, at, allow_effects))
+    click.echo(json_text({"conversation": new, "origin": name}) if json else new)
+
+
+async def _fork(place: str, given: str, at: int | None, allow: bool) -> tuple[str, str]:
+    async with opened(place) as store:
+        name = await conversation_named(store, given)
+        new = f"c_{os.urandom(16).hex()}"
+        await outside.fork(store, name, at=at, effects="allow" if allow else "refuse", new_id=new, now=clock.now())
+    return name, new

@@ -1,0 +1,119 @@
+"""The journal that a command looks into: where it is, which conversation is meant, and what a time means.
+Nothing here changes a conversation, and no journal is made by looking for one."""
+
+import os
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from segue import clock
+from segue.errors import UsageError
+from segue.journal.base import Journal, Line, Stored, fold, summary_of
+from segue.journal.resolve import journal_from
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+USUAL = "segue.db"
+PAGE = 200
+_UNITS = {"s": 1, "min": 60, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)")
+
+
+def journal_option(command: Command) -> Command:
+    """`--journal`, for commands about stored conversations."""
+    words = f"A SQLite file, or postgresql://...  [default: SEGUE_JOURNAL, else {USUAL}]"
+    return click.option("--journal", metavar="WHERE", help=words)(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`, for commands whose answer is a value or a list of them."""
+    return click.option("--json", is_flag=True, help="Print JSON; of a list, a line for each.")(command)
+
+
+def by_option(command: Command) -> Command:
+    """`--by`, for commands that write down who gave them."""
+    return click.option("--by", envvar="USER", default="", help="Who does this; it is written down.  [default: $USER]")(command)
+
+
+def where(given: str | None) -> str:
+    """The journal that is meant."""
+    return given or os.environ.get("SEGUE_JOURNAL") or USUAL
+
+
+@asynccontextmanager
+async def opened(place: str, *, make: bool = False) -> AsyncIterator[Journal]:
+    """A journal, closed at the end. Raises `UsageError` for a file that is not there, unless it may be made."""
+    journal = journal_from(place)
+    from segue.journal.sqlite import SqliteJournal  # slow to import, and not needed to show a command's help
+
+    if not make and isinstance(journal, SqliteJournal) and not Path(journal.path).is_file():
+        raise UsageError(
+            f"There is no journal {place}. Name one with --journal or SEGUE_JOURNAL: a SQLite file, or postgresql://.... "
+            "`segue run` and `segue chat` make it when they are given --journal."
+        )
+    try:
+        yield journal
+    finally:
+        await journal.aclose()
+
+
+async def every_line(journal: Journal, **filters: Any) -> AsyncIterator[Line]:
+    """All conversations that fit, page by page, the last updated first."""
+    following: Line | None = None
+    while page := await journal.conversations(**filters, following=following, limit=PAGE):
+        for line in page:
+            yield line
+        following = page[-1]
+
+
+async def conversation_named(journal: Journal, given: str) -> str:
+    """The id of the conversation that is meant: its own, or the beginning of it that no other has."""
+    if given and await journal.read(given):
+        return given
+    found = [line.conversation async for line in every_line(journal) if line.conversation.startswith(given)]
+    if not found:
+        raise UsageError(f"There is no conversation {given!r} in this journal. `segue runs ls` lists those that there are.")
+    if len(found) > 1:
+        few = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        raise UsageError(f"{given!r} begins the ids of {len(found)} conversations: {few}. Give more of it.")
+    return found[0]
+
+
+async def line_of(journal: Journal, conversation: str) -> Line:
+    """A conversation as lists tell it."""
+    return line_from(conversation, await journal.read(conversation))
+
+
+def line_from(conversation: str, rows: list[Stored]) -> Line:
+    """A conversation as lists tell it, from its events."""
+    return Line(conversation, rows[-1].seq, rows[0].at, rows[-1].at, summary_of(fold(rows)))
+
+
+class When(click.ParamType[float]):
+    """A time: an age ("90min", "12h", "7d", "2w") or a date ("2026-11-21", "2026-11-21T09:30"), as seconds since the epoch."""
+
+    name = "when"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """How it is shown in the help."""
+        return "AGE|DATE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it."""
+        if isinstance(value, float):
+            return value
+        age = _AGE.fullmatch(value.strip())
+        if age is not None:
+            return clock.now() - float(age[1]) * _UNITS[age[2]]
+        try:
+            return datetime.fromisoformat(value).timestamp()
+        except (ValueError, OverflowError, OSError):
+            self.fail(f"{value!r} is neither an age (90min, 12h, 7d, 2w) nor a date (2026-11-21, 2026-11-21T09:30).", param, ctx)
+
+
+WHEN = When()

@@ -1,0 +1,1 @@
+"""Engines, one file each; `segue.engine` says what they are held to."""

@@ -1,0 +1,214 @@
+"""One run, from a claim on a conversation to what came of it: driven here, or by someone else and watched from here.
+No rule of the machine lives here."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+from segue import clock
+from segue.core.conversation import Conversation, Status
+from segue.core.events import Event, InputGiven
+from segue.core.fold import apply, as_left, replay
+from segue.desk import Busy, Claim, Desk, Kept
+from segue.drive import Drive, Item
+from segue.engine import Sharing
+from segue.errors import JournalConflict, SegueError
+from segue.inputs import begins_anew
+from segue.journal.base import summary_of
+from segue.ledger import ATTEMPTS
+from segue.openings import Decision
+from segue.response import Response
+from segue.world import World
+
+Opening = Callable[[Conversation], Awaitable[list[Event] | Conversation | Decision]]
+"""The events that a run is opened with; or, where nothing is to be done, the conversation as some run has left it."""
+
+LOOK = 1.0
+"""Seconds after which a watcher looks whether the driver that it waits for still lives."""
+
+
+class Order:
+    """A run that is wished for.
+
+    It knows nothing of the stream that reads it, so that a stream that is dropped closes it at once.
+    """
+
+    __slots__ = ("busy", "desk", "here", "key", "name", "opening", "refused", "run", "world")
+
+    def __init__(self, desk: Desk, name: str, opening: Opening, world: World, busy: Busy, key: str | None, *, here: bool) -> None:
+        self.desk = desk
+        self.name = name
+        self.opening = opening
+        self.world = world
+        self.busy = busy
+        self.key = key
+        self.here = here
+        """Whether it is driven in this process, whoever else may do so."""
+        self.run = ""
+        """The run's id, once it is known."""
+        self.refused: SegueError | None = None
+        """What is raised when all is done."""
+
+    async def items(self, came: list[Response[Any]]) -> AsyncGenerator[Item, None]:
+        """What happens; what came of it is put into `came`. Raises the run's error when it failed."""
+        left: Conversation | None = None
+        drive: Drive | None = None
+        for _ in range(ATTEMPTS):
+            drive = None
+            if self.desk.engine is None or self.here:
+                drive = Drive(Conversation(), self.world, self.desk.journal, driver=self.desk.driver)
+                items = self._driven(drive)
+                try:
+                    async for item in items:
+                        yield item
+                    break
+                except _Elsewhere:
+                    pass
+                except JournalConflict:
+                    if drive.ledger.opened:
+                        raise
+                    self.desk.forget(self.name)  # another was faster
+                    continue
+                finally:
+                    await items.aclose()
+            watch = _Watch(self)
+            async for event in watch.events():
+                if self.world.told:
+                    yield event
+            if watch.left is not None:
+                left = watch.left
+                break
+            self.opening = _go_on  # its driver has died
+        else:
+            raise JournalConflict(f"Others were faster {ATTEMPTS} times in a row in conversation {self.name}.", conversation=self.name)
+        response = _respond(self.desk, drive, left)
+        came.append(response)
+        if self.refused is not None:
+            raise self.refused
+        if response.status == "failed" and response.error is not None:
+            raise response.error
+
+    async def _driven(self, drive: Drive) -> AsyncGenerator[Item, None]:
+        desk, name = self.desk, self.name
+        drive.home = desk
+        drive.handed = self.here
+        claim = Claim(drive, self.key)
+        await desk.take(name, claim, self.busy)
+        kept: Kept | None = None
+        try:
+            kept = await desk.load(name)
+            begin = await self.begin(kept.conversation)
+            if isinstance(begin, Conversation):
+                drive.start_from(begin)
+                return
+            if not self.here and await desk.elsewhere(kept.conversation):
+                raise _Elsewhere
+            if desk.journal.durable:
+                await desk.hold()
+                drive.driver = desk.driver
+                drive.parks = desk.changed(kept.conversation)
+            drive.start_from(kept.conversation, 0.0 if begins_anew(begin) else kept.driven, self.run)
+            self.world.cache, self.world.team = kept.cache, desk.team_of(name)
+            items = drive.items(*begin)
+            try:
+                async for item in items:
+                    yield item
+            finally:
+                await items.aclose()
+        finally:
+            if kept is not None and drive.over:
+                kept = None if drive.lost else Kept(drive.conversation, kept.cache, drive.driven)
+            desk.release(name, claim, kept)
+            for event in drive.early:
+                desk.late(name, event)
+
+    async def begin(self, c: Conversation) -> list[Event] | Conversation:
+        """How the run is opened, by the conversation as it stands."""
+        begin = await self.opening(c)
+        if isinstance(begin, Decision):
+            self.refused = begin.refused
+            return begin.events
+        return begin
+
+
+class _Elsewhere(Exception):
+    """A living driver elsewhere has the conversation."""
+
+
+async def _go_on(c: Conversation) -> list[Event] | Conversation:
+    return []
+
+
+class _Watch:
+    """A run that someone else drives: it is told how it begins, and watched to its end."""
+
+    def __init__(self, order: Order) -> None:
+        self.left: Conversation | None = None
+        """The conversation as the run has left it; `None` while it goes on, and where its driver has died."""
+        self._order = order
+        self._journal = order.desk.journal
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """What is written down from now on, until the run is over or its driver has died."""
+        order, desk = self._order, self._order.desk
+        c = await self._tell()
+        while self.left is None:
+            for row in await self._journal.read(order.name, after=c.seq):
+                before, c = c, apply(c, row.event)
+                if before.run.id == order.run != c.run.id and self.left is None:
+                    self.left = as_left(before, row.event)
+                yield row.event
+            if c.run.id == order.run and c.status not in (Status.MODEL, Status.TOOLS):
+                self.left = self.left or c
+            elif self.left is None:
+                if desk.engine is None and not await desk.elsewhere(c):
+                    return
+                await self._journal.wait(order.name, after=c.seq, timeout=LOOK)
+
+    async def _tell(self) -> Conversation:
+        """Append how the run begins, and give the conversation as it was before."""
+        order, desk = self._order, self._order.desk
+        for _ in range(ATTEMPTS):
+            c = (await desk.load(order.name)).conversation
+            begin = await order.begin(c)
+            if isinstance(begin, Conversation):
+                self.left = begin
+                return begin
+            after = replay(begin, c)
+            order.run = next((event.run for event in begin if isinstance(event, InputGiven)), after.run.id)
+            try:
+                await self._append(c, begin, after)
+            except JournalConflict:
+                desk.forget(order.name)
+                continue
+            return c
+        raise JournalConflict(f"Others wrote to conversation {order.name} {ATTEMPTS} times in a row.", conversation=order.name)
+
+    async def _append(self, c: Conversation, events: list[Event], after: Conversation) -> None:
+        """Write the events, and ask for a drive: in one transaction, where the queue of the engine is in the same database."""
+        engine, journal = self._order.desk.engine, self._journal
+        options: dict[str, Any] = {"at": clock.now(), "summary": summary_of(after)}
+        name = self._order.name
+        if events and isinstance(engine, Sharing) and engine.shares(journal):
+            await journal.append(name, c.seq + 1, events, **options, within=lambda connection: engine.submit_within(connection, name))
+            return
+        if events:
+            await journal.append(name, c.seq + 1, events, **options)
+        if engine is not None:
+            await engine.submit(name)
+
+
+def _respond(desk: Desk, drive: Drive | None, left: Conversation | None) -> Response[Any]:
+    error: BaseException | None = None
+    failure: BaseException | None = None
+    if drive is not None and left is None:
+        left, error, failure = drive.ledger.left or drive.conversation, drive.error, drive.world.error
+    assert left is not None
+    c, team = left, desk.team_of(left.id)
+    agent = team.member(c.active).agent if c.active in team else desk.team.entry
+    if error is None and c.status is Status.ENDED and c.ended is not None and type(failure).__name__ == c.ended.error:
+        error = failure
+    if isinstance(error, SegueError):
+        error.conversation = c.id
+    elif error is not None:
+        error.add_note(f"in conversation {c.id}")
+    return Response(c, agent, error=error)

@@ -1,0 +1,44 @@
+"""After a crash: which conversations were left with work to do, and driving them on."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from segue.desk import Desk
+from segue.errors import SegueError
+from segue.journal.base import Journal, Line, fold
+from segue.team import Team
+
+log = logging.getLogger("segue")
+
+AT_ONCE = 16
+"""How many conversations are recovered at once."""
+
+
+async def left(journal: Journal, team: Team) -> list[str]:
+    """The conversations of a team that have work left. Those of agents used as tools are driven by their outer ones."""
+    found: list[str] = []
+    following: Line | None = None
+    while page := await journal.conversations(status=("running",), following=following):
+        following = page[-1]
+        found += [line.conversation for line in page if line.summary.entry in team and "/" not in line.conversation]
+    return found
+
+
+async def recover(desk: Desk, drive: Callable[[str], Awaitable[None]]) -> list[str]:
+    """Drive on what dead drivers have left, and give the conversations' ids; what cannot be gone on with is logged and left."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    recovered: list[str] = []
+
+    async def one(conversation: str) -> None:
+        async with gate:
+            try:
+                c = fold(await desk.journal.read(conversation))
+                if not desk.leaving and desk.drive_of(conversation) is None and not await desk.elsewhere(c):
+                    await drive(conversation)
+                    recovered.append(conversation)
+            except SegueError as error:
+                log.warning("conversation %s could not be gone on with: %s", conversation, error)
+
+    await asyncio.gather(*[one(conversation) for conversation in await left(desk.journal, desk.team)])
+    return recovered

@@ -1,0 +1,47 @@
+"""A call whose effect and outcome are one transaction of the journal's own database: both are there, or neither is (R25)."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from segue import clock
+from segue.core.events import Event, Outcome, ToolReturned
+from segue.journal.base import Stored, Transactional
+from segue.ledger import Ledger
+from segue.outcomes import given_up, outcome
+from segue.world import Ready, World
+
+
+class RolledBack(Exception):
+    """A transaction is not to be committed; `outcome` says why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+def transacted(world: World, ledger: Ledger, fence: int, call: Ready, work: Callable[[], Any]) -> Stored:
+    """Call a tool with a transaction open, and commit what it wrote together with its outcome; on a thread.
+
+    `fence`: the place of the drive's `DriveStarted`. Raises `RolledBack`, `JournalConflict` where another driver has the
+    conversation, and what the tool raises: then nothing was done.
+    """
+    c, commit, journal = ledger.conversation, call.commit, ledger.journal
+    assert isinstance(journal, Transactional)
+    assert commit is not None
+
+    def within(db: Any) -> Event:
+        began = time.perf_counter()
+        call.context.lend(db)
+        try:
+            value = work()
+        finally:
+            call.context.lend(None)
+        found = outcome(world, c, call, value, None, time.perf_counter() - began)
+        if not isinstance(found, ToolReturned):
+            raise RolledBack(found)
+        if not commit.claim():
+            raise RolledBack(given_up(call, "timeout", "it was given up"))
+        return found
+
+    return journal.transact(c.id, fence, within, at=clock.now())

@@ -1,0 +1,219 @@
+"""Connections that are lost at every moment, and a server that restarts: nothing acknowledged is lost, nothing is written twice."""
+
+import asyncio
+import random
+import re
+import signal
+import time
+
+import pytest
+
+from segue.core.events import DriveStarted, InstructionsRendered, Started
+from segue.errors import JournalConflict, JournalError
+from segue.journal.postgres import PostgresJournal
+from tests.postgres import Relay
+from tests.scale import scaled
+
+
+@pytest.fixture
+async def journal(database):
+    journal = PostgresJournal(database)
+    yield journal
+    await journal.aclose()
+
+
+@pytest.fixture
+async def relay(postgres):
+    async with Relay(postgres) as relay:
+        yield relay
+
+
+@pytest.fixture
+async def far(relay, database):
+    """A journal whose connections pass through the relay."""
+    far = PostgresJournal(relay.address(database))
+    yield far
+    await far.aclose()
+
+
+def noted(text: str) -> InstructionsRendered:
+    return InstructionsRendered("A", text)
+
+
+async def texts(journal: PostgresJournal, name: str = "c") -> list[str]:
+    return [row.event.text for row in (await journal.read(name))[1:]]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("seq", [1, 2])
+async def test_an_append_whose_answer_was_lost_is_written_once(journal, far, relay, arrives, seq):
+    await far.read("c")
+    if seq == 2:
+        await journal.append("c", 1, [Started("c", "A")], at=1.0)
+    events = [Started("c", "A"), noted("lose me")][seq - 1 :]
+    relay.lose(b"lose me", arrives=arrives)
+    await far.append("c", seq, [*events, noted("and me")], at=2.0)
+    assert relay.lost
+    assert await texts(journal) == ["lose me", "and me"]
+
+
+async def test_an_append_whose_answer_was_lost_is_known_again_when_others_have_gone_on(journal, far, relay):
+    await far.append("c", 1, [Started("c", "A")], at=1.0)
+    relay.lose(b"lose me", arrives=True)
+
+    async def go_on():
+        while not await texts(journal):
+            await asyncio.sleep(0)
+        await journal.append("c", 3, [noted("from outside")], at=2.0)
+
+    await asyncio.gather(far.append("c", 2, [noted("lose me")], at=2.0), go_on())
+    assert await texts(journal) == ["lose me", "from outside"]
+
+
+@pytest.mark.parametrize(("text", "at"), [("other", 2.0), ("lose me", 3.0)])
+async def test_an_append_that_was_lost_on_its_way_is_a_conflict_where_another_was_there_first(journal, far, relay, text, at):
+    await far.append("c", 1, [Started("c", "A")], at=1.0)
+
+    async def first():
+        while not relay.lost:
+            await asyncio.sleep(0)
+        await journal.append("c", 2, [noted(text)], at=at)
+
+    await journal.read("c")
+    relay.lose(b"lose me", arrives=False)
+    _, conflict = await asyncio.gather(first(), far.append("c", 2, [noted("lose me")], at=2.0), return_exceptions=True)
+    assert isinstance(conflict, JournalConflict)
+    assert await texts(journal) == [text]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_what_was_to_be_done_within_an_append_is_done_once_though_the_commits_answer_was_lost(journal, far, relay, postgres, database, arrives):
+    name = re.split("[/?]", database)[3]
+    postgres.run_sql("CREATE TABLE job (conversation text)", name)
+    await far.append("c", 1, [Started("c", "A")], at=1.0)
+
+    async def submit(link):
+        await link.execute("INSERT INTO job VALUES ('c')")
+        if attempts.append(1) or len(attempts) == 1:
+            relay.lose(b"COMMIT", arrives=arrives)
+
+    attempts: list[int] = []
+    await far.append("c", 2, [noted("x")], at=2.0, within=submit)
+    assert relay.lost
+    assert postgres.run_sql("SELECT count(*) FROM job", name) == "1"
+    assert await texts(journal) == ["x"]
+    assert len(attempts) == (1 if arrives else 2)
+
+
+async def test_what_is_done_within_an_append_is_tried_again_whatever_it_makes_of_a_lost_connection(journal, postgres, database):
+    class Wrapped(Exception):
+        pass
+
+    async def submit(link):
+        attempts.append(1)
+        if len(attempts) == 1:
+            postgres.run_sql(f"SELECT pg_terminate_backend({link.info.backend_pid}, 5000)")
+        try:
+            await link.execute("SELECT 1")
+        except Exception as error:
+            raise Wrapped from error
+
+    attempts: list[int] = []
+    await journal.append("c", 1, [Started("c", "A")], at=2.0, within=submit)
+    assert len(attempts) == 2
+    assert len(await journal.read("c")) == 1
+
+
+async def test_when_patience_is_over_it_is_not_said_that_nothing_was_written(relay, database, journal):
+    hasty = PostgresJournal(relay.address(database), patience=0.3)
+    await hasty.append("c", 1, [Started("c", "A")], at=1.0)
+    relay.lose(b"lose me", arrives=True)
+    relay.closed = True
+    with pytest.raises(JournalError, match="is not known here"):
+        await hasty.append("c", 2, [noted("lose me")], at=2.0)
+    assert await texts(journal) == ["lose me"]
+    await hasty.aclose()
+
+
+async def converse(journal: PostgresJournal, name: str, turns: int = 8) -> None:
+    """Append as a run does: a few events at a time, each at the place after the last."""
+    await journal.append(name, 1, [Started(name, "A"), DriveStarted(name)], at=time.time())
+    seq = 3
+    for turn in range(turns):
+        events = [noted(f"{turn}.{nth}") for nth in range(1 + turn % 3)]
+        await journal.append(name, seq, events, at=time.time())
+        seq += len(events)
+
+
+def expected(turns: int = 8) -> list[str]:
+    return [f"{turn}.{nth}" for turn in range(turns) for nth in range(1 + turn % 3)]
+
+
+async def found(journal: PostgresJournal, name: str) -> list[str]:
+    return [row.event.text for row in (await journal.read(name))[2:]]
+
+
+async def test_every_acknowledged_append_is_there_once_though_connections_are_cut_at_random(journal, postgres, database):
+    async def cut():
+        for _ in range(40):
+            statement = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                f" WHERE application_name = 'segue' AND datname = '{re.split('[/?]', database)[3]}' AND random() < 0.5"
+            )
+            await asyncio.to_thread(postgres.run_sql, statement)
+            await asyncio.sleep(random.uniform(0, 0.02))
+
+    names = [f"c{nth}" for nth in range(40)]
+    await asyncio.gather(cut(), *(converse(journal, name) for name in names))
+    for name in names:
+        assert await found(journal, name) == expected()
+
+
+async def restart_while(postgres, work, pause: float) -> int:
+    """Restart the server in each of its ways until the work is done; how often."""
+    times = 0
+    while not work.done():
+        await asyncio.wait([work], timeout=pause)
+        match times % 3:
+            case 0:
+                await asyncio.to_thread(postgres.restart)
+            case 1:
+                await asyncio.to_thread(postgres.restart, signal.SIGQUIT)
+            case _:
+                await asyncio.to_thread(postgres.kill)
+                await asyncio.to_thread(postgres.start)
+        times += 1
+    return times
+
+
+async def test_conversations_go_on_while_the_server_restarts(journal, postgres):
+    names = [f"c{nth}" for nth in range(30)]
+    work = asyncio.gather(*(converse(journal, name, turns=60) for name in names))
+    times = await restart_while(postgres, work, 0.1)
+    await work
+    assert times >= 3
+    for name in names:
+        assert await found(journal, name) == expected(60)
+
+
+@pytest.mark.slow
+async def test_two_hundred_conversations_go_on_while_the_server_restarts_every_few_seconds_for_two_minutes(journal, postgres):
+    end = time.monotonic() + scaled(120)
+    finished = 0
+
+    async def customer(who: int) -> None:
+        nonlocal finished
+        nth = 0
+        while time.monotonic() < end:
+            name = f"c{who}-{nth}"
+            await converse(journal, name)
+            assert await found(journal, name) == expected()
+            finished += 1
+            nth += 1
+            await asyncio.sleep(random.uniform(0, 1.0))
+
+    work = asyncio.gather(*(customer(who) for who in range(200)))
+    times = await restart_while(postgres, work, 3.0)
+    await work
+    assert times >= 1
+    assert finished >= 200
