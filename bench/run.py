@@ -3,6 +3,7 @@
     python3 dev.py bench                                   # W1 to W6, 5 rounds, against the floors
     python3 dev.py bench -w w1 -w w2-50 --rounds 9
     python3 dev.py bench -c segue -c swarm -w w1           # peers: make their environments with the harness first
+    python3 dev.py bench -w w7 -c segue -c segue/memory -c segue/postgres     # the last one at BENCH_POSTGRES=postgresql://...
 
 The harness (mock model server, workloads, floors, peers) is a folder of its own: BENCH_HARNESS names it, or it lies at
 ../shared/bench. Arguments not known here are the harness's own."""
@@ -19,32 +20,36 @@ ROOT = HERE.parent
 HARNESS = Path(os.environ.get("BENCH_HARNESS") or ROOT.parent / "shared" / "bench")
 WORKLOADS = ["w1", "w2-10", "w2-50", "w3-1000", "w4-ttft", "w4-burst", "w5", "w6-async", "w6-sync"]
 FLOORS = ["floor-aiohttp", "floor-thread", "segue", "segue/stream", "pydantic"]
+VARIANTS = {"segue": "", "segue/stream": "stream", "segue/generated": "generated", "segue/memory": "memory", "segue/postgres": "postgres"}
 INSTALLED = {"mock": ["uvloop", "httptools", "orjson"], "floor": ["aiohttp", "orjson"], "pydantic": ["pydantic"], "segue": [str(ROOT)]}
+"""Environments of the benchmark's own, and what is installed there; Segue with its extra has one when it is asked for."""
 
 
 def contenders(folder: Path) -> Path:
     """Write the table that tells the harness about Segue."""
     rows = []
-    for name, variant in (("segue", ""), ("segue/stream", "stream"), ("segue/generated", "generated")):
-        rows += [f'["{name}"]', 'venv = "segue"', f'adapter = "{HERE / "segue_adapter.py"}"', 'import = "import segue"']
-        rows += [f'env = {{ BENCH_HARNESS = "{HARNESS}", BENCH_VARIANT = "{variant}" }}', ""]
+    database = os.environ.get("BENCH_POSTGRES", "")
+    for name, variant in VARIANTS.items():
+        venv = "segue-postgres" if variant == "postgres" else "segue"
+        rows += [f'["{name}"]', f'venv = "{venv}"', f'adapter = "{HERE / "segue_adapter.py"}"', 'import = "import segue"', "w7 = true"]
+        rows += [f'env = {{ BENCH_HARNESS = "{HARNESS}", BENCH_VARIANT = "{variant}", BENCH_POSTGRES = "{database}" }}', ""]
     rows += ['["pydantic"]', 'venv = "pydantic"', 'adapter = "none"', 'import = "import pydantic; pydantic.BaseModel"', 'only = ["w5"]', ""]
     path = folder / "segue.toml"
     path.write_text("\n".join(rows))
     return path
 
 
-def make(venvs: Path, python: str) -> None:
-    """Make the environments that are missing; Segue's is always brought up to date."""
+def make(venvs: Path, python: str, *, postgres: bool) -> None:
+    """Make the environments that are missing; Segue's are always brought up to date."""
     uv = [sys.executable, "-m", "uv"]
-    for name, packages in INSTALLED.items():
+    for name, packages in (INSTALLED | ({"segue-postgres": [f"{ROOT}[postgres]"]} if postgres else {})).items():
         home = venvs / name
         if not (home / "bin" / "python").exists():
             subprocess.run([*uv, "venv", "-q", "--python", python, str(home)], check=True)
-        elif name != "segue":
+        elif not name.startswith("segue"):
             continue
         install = ["pip", "install", "-q", "--python", str(home / "bin" / "python")]
-        subprocess.run([*uv, *install, *(["--reinstall-package", "segue"] if name == "segue" else []), *packages], check=True)
+        subprocess.run([*uv, *install, *(["--reinstall-package", "segue"] if name.startswith("segue") else []), *packages], check=True)
 
 
 def main() -> int:
@@ -63,7 +68,7 @@ def main() -> int:
         [given.python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True
     )
     venvs = given.venvs or ROOT / ".dev" / "bench" / version.stdout.strip()
-    make(venvs, given.python)
+    make(venvs, given.python, postgres="segue/postgres" in (given.contender or ()))
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(HARNESS / "run.py"), "--venvs", str(venvs), "--rounds", str(given.rounds)]
         command += ["--contenders-file", str(HARNESS / "contenders.toml"), "--contenders-file", str(contenders(Path(folder)))]

@@ -31,10 +31,10 @@ class Segue(Contender):
     name = "segue"
     streaming = False
 
-    def runner(self, entry, model, **limits):
+    def runner(self, entry, model, journal=None, **limits):
         """A Runner as a user makes one."""
         chat = OpenAIChat(model, base_url=self.base_url, api_key="sk-mock")
-        return Runner(entry, model=chat, limits=Limits(**limits))
+        return Runner(entry, model=chat, journal=journal, limits=Limits(**limits))
 
     def refunds(self):
         """The cookbook's two agents."""
@@ -92,6 +92,22 @@ class Segue(Contender):
             return await self.answer(runner, "Go.")
 
         return go
+
+    def w7(self, model, folder):
+        kept = {"memory": None, "postgres": os.environ.get("BENCH_POSTGRES")}
+        journal = kept.get(os.environ.get("BENCH_VARIANT", ""), os.path.join(folder, "segue.db"))
+        runner = self.journalled = self.runner(self.refunds(), model, journal)
+
+        async def go(i):
+            return (await runner.run("I want a refund.", conversation=f"c{i}", key=f"k{i}")).output
+
+        return go
+
+    w7_note = "a journal that is durable before each effect, a key for each input"
+
+    async def close(self):
+        if hasattr(self, "journalled"):
+            await self.journalled.aclose()
 
 
 class Streaming(Segue):

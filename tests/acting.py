@@ -3,10 +3,10 @@
 import asyncio
 from typing import Any
 
-from segue.core.chat import as_chat
 from segue.core.messages import System
 from segue.core.view import check
 from segue.testing import ScriptedModel
+from segue.wire.chat_messages import as_chat
 
 
 def answers(messages: list[dict[str, Any]]) -> list[Any]:

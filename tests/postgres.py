@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -81,6 +81,11 @@ class Server:
                 raise AssertionError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text('utf-8', 'replace')[-4000:]}")
             time.sleep(0.02)
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._process is not None
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: by default now, with every connection cut (`SIGQUIT`: without writing anything down)."""
         if self._process is not None:
@@ -124,6 +129,11 @@ class Server:
         return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
 
 
+def name_of(address: str) -> str:
+    """The name of a database that `fresh` has given."""
+    return re.split("[/?]", address)[3]
+
+
 class Relay:
     """Stands between clients and the server, on a socket of its own, and loses what a test tells it to lose."""
 
@@ -131,7 +141,7 @@ class Relay:
         self._to = str(server.folder / ".s.PGSQL.5432")
         self._folder = tempfile.mkdtemp(prefix="segue-relay-")
         self._words: bytes | None = None
-        self._arrives = True
+        self._how = "words"
         self.closed = False
         """Whether everybody is turned away once something was lost."""
         self._serving: set[asyncio.Task[Any]] = set()
@@ -140,9 +150,13 @@ class Relay:
         """A database's address, by way of the relay."""
         return re.sub(r"host=.*", f"host={self._folder}", database)
 
-    def lose(self, words: bytes, *, arrives: bool) -> None:
-        """Cut the next connection over which a client sends these words: before the server has them, or before it has answered."""
-        self._words, self._arrives = words, arrives
+    def lose(self, words: bytes, how: Literal["words", "answer", "both", "silently"]) -> None:
+        """Lose something of the next connection over which a client sends these words, and cut it.
+
+        "words": the server does not get them; "answer": it does, and answers; "both": it does, and is cut off before it has
+        answered; "silently": it does not get them, and nothing is cut.
+        """
+        self._words, self._how = words, how
 
     @property
     def lost(self) -> bool:
@@ -170,6 +184,8 @@ class Relay:
                 server, to_server = await asyncio.open_unix_connection(self._to)
                 ends.append(to_server)
                 await self._pass_on(client, to_client, server, to_server)
+        except asyncio.CancelledError:
+            return  # the relay is closed
         finally:
             self._serving.discard(serving)
             for end in ends:
@@ -185,10 +201,14 @@ class Relay:
             while data := await client.read(1 << 16):
                 if self._words is not None and self._words in data:
                     self._words = None
-                    if not self._arrives:
+                    if self._how == "silently":
+                        continue
+                    if self._how == "words":
                         return
                     deaf = True
                 to_server.write(data)
+                if deaf and self._how == "both":
+                    return
 
         async def back() -> None:
             while (data := await server.read(1 << 16)) and not deaf:
@@ -252,11 +272,15 @@ def postgres() -> Iterator[Server]:
     """A running server. A test may stop it, start it and kill it as it likes."""
     server = shared()
     yield server
-    if server._process is None:
+    if not server.running:
         server.start()
 
 
 @pytest.fixture
-def database(postgres: Server) -> str:
+def database(postgres: Server) -> Iterator[str]:
     """The address of a fresh, empty database."""
-    return postgres.fresh()
+    address = postgres.fresh()
+    yield address
+    if not postgres.running:
+        postgres.start()
+    postgres.run_sql(f"DROP DATABASE {name_of(address)} WITH (FORCE)")

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from segue.agent import Agent, guard, handoff, read_routine, slug
 from segue.errors import UsageError
-from segue.runner import run
 from segue.testing import ScriptedModel
+from segue.throwaway import run
 from segue.tools.tool import tool
 from tests.acting import asked, offered
 

@@ -11,8 +11,9 @@ import pytest
 from segue.agent import Agent
 from segue.core.events import ModelReplied, ToolFailed, ToolLate, ToolReturned, ToolStarted, ToolUnknown
 from segue.core.limits import Limits
-from segue.runner import Runner, run
+from segue.runner import Runner
 from segue.testing import MemoryJournal, ScriptedModel
+from segue.throwaway import run
 from segue.tools.tool import Context, tool
 from segue.world import Progress
 from tests.acting import answers, asked, legal, until

@@ -11,7 +11,7 @@ from segue.core.messages import User
 from segue.errors import ForkRefused, IllegalEvent, JournalConflict
 from segue.journal.base import fold
 from segue.openings import cancelled, settled
-from segue.outside import ATTEMPTS, cancel, decide, fork, tell
+from segue.outside import ATTEMPTS, cancel, decide, family, fork, tell
 from segue.testing import ScriptedModel
 from tests.core.making import ASKED, asks, call, question, returns, says, starts, user
 
@@ -208,6 +208,20 @@ async def test_a_cancel_reaches_the_agents_that_are_used_as_tools():
     assert fold(await journal.read("c/1.0")).ended == CANCELLED
     with pytest.raises(UsageError, match="no conversation 'gone'"):
         await cancel(journal, "gone", at=7.0)
+
+
+# --- family
+
+
+async def test_the_conversations_of_agents_used_as_tools_belong_to_the_one_that_used_them():
+    journal = await stored(*ASKED, asks(call(), call("pay")), starts("1.0", "keyed"), starts("1.1"))
+    await journal.append(
+        "c/1.0", 1, [Started("c/1.0", "Expert"), user("Hi"), DriveStarted("d"), asks(call(), agent="Expert"), starts("1.0")], at=1.0
+    )
+    await journal.append("c/1.0/1.0", 1, [Started("c/1.0/1.0", "Sage")], at=1.0)
+    await journal.append("c/9.0", 1, [Started("c/9.0", "Stranger")], at=1.0)
+    assert await family(journal, "c") == ["c", "c/1.0", "c/1.0/1.0"]
+    assert await family(journal, "gone") == []
 
 
 # --- fork

@@ -17,8 +17,9 @@ from segue.core.limits import Limits
 from segue.core.messages import Reply, Usage
 from segue.errors import GuardTripped, ModelRefused, OutputError, ReplyCut, UsageError
 from segue.model import ModelSettings, TextDelta
-from segue.runner import Runner, run
+from segue.runner import Runner
 from segue.testing import FunctionModel, ScriptedModel
+from segue.throwaway import run
 from segue.tools.tool import Context, tool
 from tests.acting import answers, asked, instructions, legal, offered
 

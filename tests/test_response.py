@@ -9,8 +9,9 @@ from segue.agent import Agent
 from segue.core.limits import Limits
 from segue.core.messages import Reply, Usage
 from segue.errors import LimitReached, NoOutput, ProviderRefused, RateLimited, RunCancelled
-from segue.runner import Runner, run
+from segue.runner import Runner
 from segue.testing import ScriptedModel
+from segue.throwaway import run
 from segue.tools.tool import Context, tool
 
 

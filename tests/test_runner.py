@@ -15,8 +15,9 @@ from segue.core.events import InputGiven, RunEnded, ToolReturned
 from segue.core.limits import Limits
 from segue.errors import ApprovalError, ConversationBusy, ConversationParked, GuardTripped, KeyReused, RateLimited, UsageError
 from segue.model import TextDelta
-from segue.runner import Runner, run, run_sync, stream
+from segue.runner import Runner
 from segue.testing import FunctionModel, MemoryJournal, ScriptedModel
+from segue.throwaway import run, run_sync, stream
 from segue.tools.tool import Context, tool
 from tests.acting import answers, asked, instructions, legal, until
 from tests.test_pool import in_a_fork
@@ -448,7 +449,8 @@ async def test_what_does_not_exist_cannot_be_resumed_looked_at_or_cancelled():
         await runner.resume("x")
     with pytest.raises(UsageError, match="no conversation 'x'"):
         await runner.events("x")
-    assert await runner.cancel("x") is False
+    with pytest.raises(UsageError):
+        await runner.cancel("x")
     assert await runner.journal.conversations() == []
 
 

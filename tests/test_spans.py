@@ -16,9 +16,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from segue.agent import Agent, handoff
 from segue.core.messages import Reply, Usage
 from segue.errors import RateLimited, RunCancelled
-from segue.runner import Runner, run, run_sync
+from segue.runner import Runner
 from segue.spans import CAPTURE, trace_of
 from segue.testing import FunctionModel, ScriptedModel
+from segue.throwaway import run, run_sync
 from segue.tools.tool import tool
 
 REFUND = [

@@ -4,9 +4,10 @@ import pytest
 
 from segue.agent import Agent, Result, handoff
 from segue.errors import ConversationParked, UsageError
-from segue.runner import Runner, run
+from segue.runner import Runner
 from segue.team import Team, named_agents, reachable
 from segue.testing import ScriptedModel
+from segue.throwaway import run
 from segue.tools.tool import tool
 from tests.acting import instructions
 

@@ -20,7 +20,8 @@ from segue.errors import (
 from segue.journal.memory import MemoryJournal
 from segue.model import Model, ModelSettings
 from segue.response import Response
-from segue.runner import Runner, run, run_sync, stream
+from segue.runner import Runner
+from segue.throwaway import run, run_sync, stream
 from segue.tools.tool import Context, Tool, tool
 
 __version__ = "0.1.0"

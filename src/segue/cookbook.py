@@ -14,7 +14,7 @@ from segue.errors import ToolError, UsageError
 from segue.model import Model
 from segue.portal import PORTAL
 from segue.response import Response
-from segue.runner import run_sync
+from segue.throwaway import run_sync
 from segue.tools.tool import Context, Tool, make_tool, tool_name
 
 

@@ -15,7 +15,7 @@ from segue.core.conversation import Conversation, Status
 from segue.core.events import SUPERSEDED, RunEnded, ToolLate
 from segue.drive import Drive
 from segue.engine import Engine
-from segue.errors import CodeChanged, ConversationBusy, SegueError, UsageError
+from segue.errors import CodeChanged, ConversationBusy, JournalConflict, JournalError, SegueError, UsageError
 from segue.inputs import begins_anew, driven
 from segue.journal.base import Journal, fold
 from segue.outside import tell
@@ -65,12 +65,16 @@ class Desk:
         self.team = team
         self.journal = journal
         self.engine = engine
-        self.driver = f"d_{os.urandom(6).hex()}"
+        self.driver = _named()
         self.leaving = False
         """Whether nothing more is to be taken up that could be left to another driver."""
         self._on_change = on_change
         self._held = 0
         """The process in which the journal lets others see that this driver lives."""
+        self._shared = False
+        """Whether the driver's name is another desk's."""
+        self._retired: set[str] = set()
+        """Names under which nothing more is begun here."""
         self._claims: dict[str, Claim] = {}
         self._waiting: dict[str, list[Claim]] = {}
         self._kept: OrderedDict[str, Kept] = OrderedDict()
@@ -138,13 +142,25 @@ class Desk:
         """Let others see that this driver lives."""
         if self._held != os.getpid():
             if self._held:
-                self.driver = f"d_{os.urandom(6).hex()}"  # a fork is another driver
+                self.driver = _named()  # a fork is another driver
+                self._retired.clear()
+            driver = self.driver
+            await self.journal.hold(driver)
             self._held = os.getpid()
-            await self.journal.hold(self.driver)
 
     def share(self, outer: "Desk") -> None:
         """Drive under another desk's name, which lives as long as that one."""
-        self.driver, self._held = outer.driver, os.getpid()
+        self.driver, self._held, self._shared = outer.driver, os.getpid(), True
+
+    async def tidy(self, drive: Drive) -> None:
+        """After a drive that could not write down how it ended, drive under another name: others see by the old one that it is dead."""
+        if _abandoned(drive) and self._held == os.getpid() and not self._shared:
+            self._retired.add(drive.driver)
+            if drive.driver == self.driver:
+                self.driver, self._held = _named(), 0
+        for driver in [name for name in self._retired if all(other.driver != name for other in self.drives())]:
+            self._retired.discard(driver)
+            await self.journal.let_go(driver)
 
     async def hand_over(self) -> None:
         """Let the drives that nobody here waits for finish their present step, and leave the rest to the next driver."""
@@ -157,9 +173,12 @@ class Desk:
 
     async def let_go(self) -> None:
         """This driver drives no more."""
+        held, self._retired = self._retired, set()
         if self._held == os.getpid():
             self._held = 0
-            await self.journal.let_go(self.driver)
+            held.add(self.driver)
+        for driver in held:
+            await self.journal.let_go(driver)
 
     async def elsewhere(self, c: Conversation) -> bool:
         """Whether a run is going on that someone else drives: a living driver, or the engine's workers."""
@@ -231,6 +250,20 @@ class Desk:
 
 _TASKS: set[asyncio.Task[None]] = set()
 """An event loop holds its tasks weakly."""
+
+
+def _abandoned(drive: Drive) -> bool:
+    """Whether a drive is over, and the journal may say that it goes on."""
+    ledger = drive.ledger
+    if not drive.over or ledger.fenced:
+        return False
+    if not ledger.opened:
+        return isinstance(drive.error, JournalError) and not isinstance(drive.error, JournalConflict)
+    return ledger.written.status in (Status.MODEL, Status.TOOLS)
+
+
+def _named() -> str:
+    return f"d_{os.urandom(6).hex()}"
 
 
 def checked_busy(busy: Any) -> Busy:

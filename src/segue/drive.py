@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol, assert_never
 
+from segue.agent import AgentTool
 from segue.calls import Calls, Ended, NotBegun, TimedOut
 from segue.change import missing
 from segue.core.conversation import CallModel, CallTool, Conversation, EndRun, Recover, Status, Step, next_steps
@@ -147,12 +148,18 @@ class Drive:
             await self._close(self._stop or CANCELLED)
             raise
         except (asyncio.CancelledError, Stopped) as stopped:
+            if self.handed and self._stop is None:
+                self._leave()
+                raise
             await self._close(self._stop or CANCELLED)
             if not self._forgive() and isinstance(stopped, asyncio.CancelledError):
                 raise
         except Fenced:
             await self._fenced()
+            if not self._forgive() and self.ledger.cancelled is not None:
+                raise self.ledger.cancelled from None
         except Exception as error:
+            self._forgive()
             self.error = error
             if self.ledger.opened:
                 await self._close(_broken(error))
@@ -333,6 +340,12 @@ class Drive:
             await self._fenced()
         self._finish()
 
+    def _leave(self) -> None:
+        """Leave the run as it is, as a crash would: nobody here waits for it, and another driver goes on."""
+        self.ledger.lost, self.ledger.pending = True, []
+        if self._calls is not None:
+            self._calls.leave()
+
     async def _fenced(self) -> None:
         """Another driver has the conversation: what was begun here is told to it when it ends, and nothing more is done."""
         self.ledger.lost = True
@@ -363,8 +376,9 @@ class Drive:
             self.home.left(self.conversation.id, self.world.team)
 
     def _heard(self, call: Ready, done: Done) -> None:
-        """Write down a result that came after its call was given up."""
-        self.tell(ToolLate(call.slot.place, call.offer.name, late_content(done.value, done.error)))
+        """Write down a result that came after its call was given up; that of an agent is in its own conversation."""
+        if not isinstance(call.offer, AgentTool):
+            self.tell(ToolLate(call.slot.place, call.offer.name, late_content(done.value, done.error)))
 
     def tell(self, event: ToolLate) -> None:
         """Take in a late result; where the drive is over, it is passed on."""

@@ -1,18 +1,16 @@
 """What a run is begun with: a user's message, or a list that ends with one; and what a journal tells of earlier inputs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any, NamedTuple
 
-from segue.core.chat import from_chat
-from segue.core.conversation import Conversation, Status
-from segue.core.events import AllowanceGiven, ApprovalDecided, DriveStarted, Event, InputGiven, ToolLate, ToolSettled
+from segue.core.conversation import Conversation
+from segue.core.events import AllowanceGiven, ApprovalAsked, ApprovalDecided, DriveStarted, Event, InputGiven, ToolLate, ToolSettled
 from segue.core.fold import apply, as_left
-from segue.core.limits import Limits
 from segue.core.messages import Message, System, User
 from segue.core.view import check
 from segue.errors import KeyReused, UsageError
 from segue.journal.base import Stored
+from segue.wire.chat_messages import from_chat
 
 Input = str | Sequence[Mapping[str, Any]]
 
@@ -62,41 +60,32 @@ def earlier_run(stored: Sequence[Stored], run: InputGiven) -> Conversation | Non
     c = Conversation()
     for row in stored:
         larger = apply(c, row.event)
-        if c.run.id == found.run != larger.run.id:
-            return as_left(c, row.event)
+        if (left := as_left(found.run, c, row.event, larger)) is not None:
+            return left
         c = larger
     return c
 
 
 def driven(stored: Sequence[Stored]) -> float:
     """Seconds of driving since the last input or allowance, over all drives (R19)."""
-    seconds, begun, last = 0.0, 0.0, 0.0
+    seconds, last = 0.0, 0.0
+    begun: float | None = None
     for row in stored:
         if begins_anew([row.event]):
             seconds, begun = 0.0, row.at
         elif isinstance(row.event, DriveStarted):
-            seconds, begun = seconds + max(0.0, last - begun), row.at
-        if not isinstance(row.event, ToolLate | ApprovalDecided | ToolSettled):  # they may come at any time, when nobody drives
+            seconds, begun = seconds + (max(0.0, last - begun) if begun is not None else 0.0), row.at
+        if not _told_at_any_time(row.event):
             last = row.at
-    return seconds + max(0.0, last - begun)
+    return seconds + (max(0.0, last - begun) if begun is not None else 0.0)
+
+
+def _told_at_any_time(event: Event) -> bool:
+    """Whether an event says nothing of how long a drive took: it may come when nobody drives."""
+    edited = isinstance(event, ApprovalAsked) and event.edited
+    return edited or isinstance(event, ToolLate | ToolSettled | ApprovalDecided)
 
 
 def begins_anew(events: Sequence[Event]) -> bool:
     """Whether what a run may spend is counted from these events on."""
     return any(isinstance(event, InputGiven | AllowanceGiven) for event in events)
-
-
-def allowance(given: Limits | None, now: Limits) -> AllowanceGiven:
-    """A new allowance, under the limits that are given, or under those that hold now."""
-    if given is None:
-        return AllowanceGiven()
-    changes = {field.name: getattr(given, field.name) for field in fields(given) if getattr(given, field.name) != getattr(now, field.name)}
-    if changes.get("prices"):
-        changes["prices"] = {model: list(price) for model, price in changes["prices"].items()}
-    return AllowanceGiven(changes)
-
-
-def existing(c: Conversation, name: str) -> None:
-    """Raise `UsageError` for a conversation that the journal does not have."""
-    if c.status is Status.NEW:
-        raise UsageError(f"There is no conversation {name!r} in this journal.")

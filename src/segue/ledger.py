@@ -3,14 +3,15 @@ Everything that a drive decides goes through here into the journal. Where others
 and what was not written yet is decided again on top of them: nothing is written that cannot have happened, and nothing that did is lost."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from segue import clock
 from segue.core.conversation import Conversation
-from segue.core.events import DriveStarted, Event, ToolFailed, ToolLate, ToolReturned, ToolStarted
+from segue.core.events import DriveStarted, Event, ModelReplied, RunEnded, ToolFailed, ToolLate, ToolReturned, ToolStarted
 from segue.core.fold import apply, as_left
-from segue.errors import IllegalEvent, JournalConflict, JournalDamaged
-from segue.journal.base import Journal, Summary, summary_of
+from segue.errors import IllegalEvent, JournalConflict
+from segue.journal.base import Journal, Summary, fold, summary_of
 from segue.spans import Trace
 
 ATTEMPTS = 100
@@ -36,6 +37,8 @@ class Ledger:
         """The journal has taken the first append: the conversation is this drive's."""
         self.lost = False
         """The journal did not take what was decided: `conversation` is not what is written down."""
+        self.fenced = False
+        """Another driver has taken the conversation over."""
         self.met = False
         """Others have written since: what was decided may not have come to pass."""
         self.late: list[ToolLate] = []
@@ -46,7 +49,9 @@ class Ledger:
         """The conversation as that run left it, once another has begun."""
         self.trace: Trace | None = None
         self.journal = journal
-        self._cancelled: asyncio.CancelledError | None = None
+        self.cancelled: asyncio.CancelledError | None = None
+        """A cancel that came while something was being written, and is to be passed on."""
+        self._left_at = 0
         self._begun: dict[str, str] = {}
         """Calls that were begun here, by place: the tools' names."""
 
@@ -61,8 +66,8 @@ class Ledger:
         after = self.conversation = apply(before, event)
         if type(event) is ToolStarted:
             self._begun[event.place] = event.name
-        if after.run is not before.run and self.run and before.run.id == self.run != after.run.id and self.left is None:
-            self.left = as_left(before, event)
+        if after.run is not before.run and self.run and self.left is None:
+            self.left, self._left_at = as_left(self.run, before, event, after), after.seq
         if self.trace is not None and not again:
             self.trace.saw(event, before, after)
 
@@ -71,67 +76,76 @@ class Ledger:
 
         Raises `Fenced`; `JournalConflict` where the conversation was taken before this drive had it; what the journal raises.
         """
-        return await self._done(self._write) if self.pending else ()
+        if not self.pending:
+            return ()
+        return await self._done(self._write_whole if self.journal.durable else self._write)
 
     async def meet(self) -> Sequence[Event]:
         """Take in what others have written, and write down what was decided; see `flush`."""
-        return await self._done(self._met)
+        return await self._done(self._meet_whole)
 
-    async def _done(self, write: Callable[[list[Event]], Awaitable[Sequence[Event]]]) -> Sequence[Event]:
+    async def _done(self, write: Callable[[list[Event], Conversation], Awaitable[Sequence[Event]]]) -> Sequence[Event]:
         events, self.pending = self.pending, []
         try:
-            told = await write(events)
+            told = await write(events, self.conversation)  # as it is now: more may be decided before it is written
         except Exception:
             self.lost = True
             raise
-        if self._cancelled is not None:
-            cancelled, self._cancelled = self._cancelled, None
+        if self.cancelled is not None:
+            cancelled, self.cancelled = self.cancelled, None
             raise cancelled
         return told
 
-    async def _write(self, events: list[Event]) -> Sequence[Event]:
+    async def _write(self, events: list[Event], after: Conversation) -> Sequence[Event]:
         try:
-            await self._append(events)
+            await self._append(events, after)
         except JournalConflict:
             if not self.opened:
                 raise
             return await self._met(events)
         return events
 
-    async def _append(self, events: list[Event]) -> None:
-        after = self.conversation
-        seq = after.seq - len(events) + 1
-        if not self.journal.durable:
-            await self.journal.append(after.id, seq, events, at=clock.now(), summary=_UNTOLD)
-            self.written, self.opened = after, True
-            return
-        append = asyncio.ensure_future(self.journal.append(after.id, seq, events, at=clock.now(), summary=summary_of(after)))
-        self._cancelled = await to_its_end(append) or self._cancelled  # passed on when all is written
-        append.result()
+    async def _write_whole(self, events: list[Event], after: Conversation) -> Sequence[Event]:
+        return await self._whole(self._write(events, after))
+
+    async def _meet_whole(self, events: list[Event], _: Conversation) -> Sequence[Event]:
+        return await self._whole(self._met(events))
+
+    async def _whole(self, writing: Coroutine[Any, Any, Sequence[Event]]) -> Sequence[Event]:
+        """Write to the end, whatever is cancelled meanwhile: what was decided is not forgotten half-way."""
+        task = asyncio.ensure_future(writing)
+        self.cancelled = await to_its_end(task) or self.cancelled
+        return task.result()
+
+    async def _append(self, events: list[Event], after: Conversation) -> None:
+        summary = summary_of(after) if self.journal.durable else _UNTOLD
+        await self.journal.append(after.id, after.seq - len(events) + 1, events, at=clock.now(), summary=summary)
         self.written, self.opened = after, True
 
     async def _met(self, events: list[Event]) -> Sequence[Event]:
         self.met = True
         told: list[Event] = []
+        run = self.written.run.id
         for _ in range(ATTEMPTS):
             stored = await self.journal.read(self.written.id, after=self.written.seq)
             again, self.pending = [*events, *self.pending], []
+            fold(stored, self.written)  # raises, where they do not fit together
             self.conversation = self.written
-            try:
-                for row in stored:
-                    self._take(row.event)
-            except IllegalEvent as error:
-                raise JournalDamaged(f"The stored events of conversation {self.written.id} do not fit together: {error}") from error
+            if self._left_at > self.written.seq:
+                self.left, self._left_at = None, 0
+            for row in stored:
+                self._take(row.event)
             self.written = self.conversation
             told += [row.event for row in stored]
             if any(isinstance(row.event, DriveStarted) for row in stored):
                 self.late = [late for event in again if (late := self._as_late(event)) is not None]
+                self.fenced = True
                 raise Fenced
-            events = [taken for event in again if (taken := self._again(event)) is not None]
+            events = [taken for event in again if (taken := self._again(event, run)) is not None]
             if not events:
                 return told
             try:
-                await self._append(events)
+                await self._append(events, self.conversation)
             except JournalConflict:
                 continue
             return [*told, *events]
@@ -140,8 +154,10 @@ class Ledger:
             conversation=self.written.id,
         )
 
-    def _again(self, event: Event) -> Event | None:
+    def _again(self, event: Event, run: str) -> Event | None:
         """Decide something again, after what others have written; a result that is not waited for any more is a late one."""
+        if isinstance(event, ModelReplied | RunEnded) and self.conversation.run.id != run:
+            return None  # it was about a run that gave way to another
         try:
             self._take(event, again=True)
         except IllegalEvent:
@@ -163,7 +179,7 @@ class Ledger:
                 return None
 
 
-async def to_its_end(task: "asyncio.Future[None]") -> asyncio.CancelledError | None:
+async def to_its_end(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
     """Wait for something to its end, whatever is cancelled meanwhile; the cancellation is given back, to be passed on."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

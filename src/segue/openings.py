@@ -278,13 +278,16 @@ def cancelled(c: Conversation, end: RunEnded, *, drive: int | None = None) -> li
 
 def taken_over(c: Conversation, end: RunEnded) -> list[Event]:
     """`cancelled`, by whoever does not drive: a driver that lives elsewhere begins nothing more, and what it has begun is told late."""
+    if c.status is Status.ENDED and c.turn is not None:  # parked with calls that this code may not be able to end
+        more = AllowanceGiven()
+        return [more, *cancelled(replay([more], c), end)]
     events = cancelled(c, end)
     return [DriveStarted(""), *events] if c.status in (Status.MODEL, Status.TOOLS) else events
 
 
 def _left(slot: Slot, end: RunEnded, drive: int | None) -> Outcome:
     """The outcome of an open call that nobody waits for."""
-    begun = slot.started is not None and (slot.drive != drive or slot.doubt is not None)
+    begun = slot.started is not None and (slot.drive != drive or slot.waits)
     if slot.started is not None and slot.started.effect != "read" and begun:
         return ToolUnknown(slot.place, unknown_words(slot.call.name, "the run was ended while it ran"))
     return ToolFailed(slot.place, "cancelled", f"Not called: {end.words or 'the run was ended.'}")

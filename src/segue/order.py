@@ -1,21 +1,21 @@
 """One run, from a claim on a conversation to what came of it: driven here, or by someone else and watched from here.
 No rule of the machine lives here."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from segue import clock
 from segue.core.conversation import Conversation, Status
 from segue.core.events import Event, InputGiven
-from segue.core.fold import apply, as_left, replay
+from segue.core.fold import as_left, replay
 from segue.desk import Busy, Claim, Desk, Kept
 from segue.drive import Drive, Item
 from segue.engine import Sharing
-from segue.errors import JournalConflict, SegueError
+from segue.errors import ConversationBusy, JournalConflict, SegueError
 from segue.inputs import begins_anew
-from segue.journal.base import summary_of
+from segue.journal.base import Stored, fold, summary_of
 from segue.ledger import ATTEMPTS
-from segue.openings import Decision
+from segue.openings import Decision, existing
 from segue.response import Response
 from segue.world import World
 
@@ -32,7 +32,7 @@ class Order:
     It knows nothing of the stream that reads it, so that a stream that is dropped closes it at once.
     """
 
-    __slots__ = ("busy", "desk", "here", "key", "name", "opening", "refused", "run", "world")
+    __slots__ = ("busy", "desk", "handed", "here", "key", "name", "opening", "refused", "run", "told", "world")
 
     def __init__(self, desk: Desk, name: str, opening: Opening, world: World, busy: Busy, key: str | None, *, here: bool) -> None:
         self.desk = desk
@@ -43,8 +43,12 @@ class Order:
         self.key = key
         self.here = here
         """Whether it is driven in this process, whoever else may do so."""
+        self.handed = here
+        """Whether nobody in this process waits for it: it may be left to another driver."""
         self.run = ""
-        """The run's id, once it is known."""
+        """The id of the run that is wished for; empty where it is the one that goes on."""
+        self.told = False
+        """Whether the journal has the opening: a driver elsewhere was told of it."""
         self.refused: SegueError | None = None
         """What is raised when all is done."""
 
@@ -77,22 +81,21 @@ class Order:
             if watch.left is not None:
                 left = watch.left
                 break
-            self.opening = _go_on  # its driver has died
         else:
             raise JournalConflict(f"Others were faster {ATTEMPTS} times in a row in conversation {self.name}.", conversation=self.name)
         response = _respond(self.desk, drive, left)
         came.append(response)
         if self.refused is not None:
             raise self.refused
-        if response.status == "failed" and response.error is not None:
+        if response.error is not None and (response.status == "failed" or isinstance(response.error, ConversationBusy)):
             raise response.error
 
     async def _driven(self, drive: Drive) -> AsyncGenerator[Item, None]:
         desk, name = self.desk, self.name
         drive.home = desk
-        drive.handed = self.here
+        drive.handed = self.handed
         claim = Claim(drive, self.key)
-        await desk.take(name, claim, self.busy)
+        await desk.take(name, claim, "queue" if self.told else self.busy)
         kept: Kept | None = None
         try:
             kept = await desk.load(name)
@@ -118,24 +121,46 @@ class Order:
             if kept is not None and drive.over:
                 kept = None if drive.lost else Kept(drive.conversation, kept.cache, drive.driven)
             desk.release(name, claim, kept)
+            await desk.tidy(drive)
             for event in drive.early:
                 desk.late(name, event)
 
     async def begin(self, c: Conversation) -> list[Event] | Conversation:
         """How the run is opened, by the conversation as it stands."""
+        if self.told:
+            return await self._go_on(c)
         begin = await self.opening(c)
+        if isinstance(begin, Conversation):
+            return begin
         if isinstance(begin, Decision):
             self.refused = begin.refused
-            return begin.events
+            begin = begin.events
+        given = [event.run for event in begin if isinstance(event, InputGiven)]
+        waits = [event.run for event in c.queue if self.key is not None and event.key == self.key]
+        self.run = next(iter(given or waits), "")
         return begin
+
+    async def _go_on(self, c: Conversation) -> list[Event] | Conversation:
+        """Go on with a run whose driver has died; or the conversation as the run was left, if it has come to its end meanwhile."""
+        existing(c, self.name)
+        left = _left_by(self.run, Conversation(), await self.desk.journal.read(self.name))
+        if left is not None or c.status in (Status.MODEL, Status.TOOLS):
+            return left or []
+        return c
 
 
 class _Elsewhere(Exception):
     """A living driver elsewhere has the conversation."""
 
 
-async def _go_on(c: Conversation) -> list[Event] | Conversation:
-    return []
+def _left_by(run: str, before: Conversation, rows: Sequence[Stored]) -> Conversation | None:
+    """The conversation as a run has left it, if it has."""
+    for row in rows:
+        c = fold([row], before)
+        if (left := as_left(run, before, row.event, c)) is not None:
+            return left
+        before = c
+    return before if before.run.id == run and before.status not in (Status.MODEL, Status.TOOLS) else None
 
 
 class _Watch:
@@ -151,35 +176,34 @@ class _Watch:
         """What is written down from now on, until the run is over or its driver has died."""
         order, desk = self._order, self._order.desk
         c = await self._tell()
-        while self.left is None:
-            for row in await self._journal.read(order.name, after=c.seq):
-                before, c = c, apply(c, row.event)
-                if before.run.id == order.run != c.run.id and self.left is None:
-                    self.left = as_left(before, row.event)
+        while c is not None and self.left is None:
+            rows = await self._journal.read(order.name, after=c.seq)
+            self.left, c = _left_by(order.run, c, rows), fold(rows, c)
+            for row in rows:
                 yield row.event
-            if c.run.id == order.run and c.status not in (Status.MODEL, Status.TOOLS):
-                self.left = self.left or c
-            elif self.left is None:
+            if self.left is None:
                 if desk.engine is None and not await desk.elsewhere(c):
                     return
                 await self._journal.wait(order.name, after=c.seq, timeout=LOOK)
 
-    async def _tell(self) -> Conversation:
-        """Append how the run begins, and give the conversation as it was before."""
+    async def _tell(self) -> Conversation | None:
+        """Append how the run begins, and give the conversation as it was before; `None` where nobody drives it any more."""
         order, desk = self._order, self._order.desk
         for _ in range(ATTEMPTS):
             c = (await desk.load(order.name)).conversation
+            if desk.engine is None and not await desk.elsewhere(c):
+                return None
             begin = await order.begin(c)
             if isinstance(begin, Conversation):
                 self.left = begin
                 return begin
             after = replay(begin, c)
-            order.run = next((event.run for event in begin if isinstance(event, InputGiven)), after.run.id)
             try:
                 await self._append(c, begin, after)
             except JournalConflict:
                 desk.forget(order.name)
                 continue
+            order.run, order.told = order.run or after.run.id, True
             return c
         raise JournalConflict(f"Others wrote to conversation {order.name} {ATTEMPTS} times in a row.", conversation=order.name)
 
@@ -201,7 +225,9 @@ def _respond(desk: Desk, drive: Drive | None, left: Conversation | None) -> Resp
     error: BaseException | None = None
     failure: BaseException | None = None
     if drive is not None and left is None:
-        left, error, failure = drive.ledger.left or drive.conversation, drive.error, drive.world.error
+        left = drive.ledger.left
+        if left is None:
+            left, error, failure = drive.conversation, drive.error, drive.world.error
     assert left is not None
     c, team = left, desk.team_of(left.id)
     agent = team.member(c.active).agent if c.active in team else desk.team.entry

@@ -97,6 +97,9 @@ def waiting(ready: Ready, inner: InnerWaits) -> Event:
 
 def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: float) -> Outcome:
     if isinstance(value, InnerAnswer):
+        if value.error is not None:
+            words = _raised_words(value.error)
+            return ToolFailed(ready.slot.place, "raised", words, seconds=seconds, usage=value.usage, cost=value.cost)
         return ToolReturned(ready.slot.place, value.text, seconds=seconds, usage=value.usage, cost=value.cost)
     place, changes = ready.slot.place, dict(ready.context.changes)
     if ready.variables is not None:

@@ -98,6 +98,15 @@ async def cancel(journal: Journal, conversation: str, *, at: float) -> bool:
     return bool(told)
 
 
+async def family(journal: Journal, conversation: str) -> list[str]:
+    """A conversation's id and, after it, those of the conversations of agents that it used as tools; none for one that is not there."""
+    rows = await journal.read(conversation)
+    names = [conversation] if rows else []
+    for place in dict.fromkeys(row.event.place for row in rows if isinstance(row.event, ToolStarted)):
+        names += await family(journal, f"{conversation}/{place}")
+    return names
+
+
 async def fork(
     journal: Journal,
     conversation: str,

@@ -8,7 +8,6 @@ from typing import Any
 
 from segue.agent import Agent
 from segue.calling import called, guarded, is_open
-from segue.core.chat import as_chat, from_chat
 from segue.core.conversation import Conversation
 from segue.core.events import (
     Event,
@@ -25,6 +24,7 @@ from segue.model import Delta, ModelRequest, ReasoningDelta, Restarted, TextDelt
 from segue.spans import SILENT
 from segue.team import Member
 from segue.tools.typed import Typed
+from segue.wire.chat_messages import as_chat, from_chat
 from segue.world import World
 
 log = logging.getLogger("segue")

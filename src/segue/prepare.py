@@ -9,6 +9,7 @@ from segue import clock
 from segue.agent import AgentTool
 from segue.calling import guarded, is_open, value_of
 from segue.core.arguments import canonical, digest, parse
+from segue.core.closing import same_call
 from segue.core.conversation import CallTool, Conversation, Recover, Step
 from segue.core.events import (
     ApprovalAsked,
@@ -21,7 +22,7 @@ from segue.core.events import (
 )
 from segue.core.limits import handoff_refusal, remaining
 from segue.core.messages import Json
-from segue.core.turns import Slot, approval_id, same_call
+from segue.core.turns import Slot, approval_id
 from segue.errors import ArgumentsRefused
 from segue.outcomes import handoff_to, unknown_words
 from segue.team import Member, Offer, Return, Transfer
@@ -173,7 +174,8 @@ async def _ready(
     if member.guards["tool"] and (refusal := await guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments))):
         return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
     if offer.unique and slot.started is None and (earlier := c.uniques.get(same_call(offer.name, text))) is not None:
-        words = f"Not called again: the same call was made earlier in this conversation, and this is what came of it.\n{earlier}"
+        came = earlier if isinstance(earlier, str) else canonical(earlier)
+        words = f"Not called again: the same call was made earlier in this conversation, and this is what came of it.\n{came}"
         return ToolFailed(slot.place, "repeated", words)
     if (offer.approve is not False or slot.approval is not None) and (asked := await _approval(c, member, slot, offer, arguments, context)):
         return asked
@@ -202,8 +204,10 @@ async def _approval(
         return ToolFailed(slot.place, "denied", f"Not done: {changed}.")
     text, expiry = context.arguments, c.run.limits.approval_expiry
     expires = None if expiry is None else clock.now() + expiry
-    name = approval_id(context.key, slot.asked)
-    return ApprovalAsked(name, slot.place, member.agent.name, offer.name, text, digest(text), offer.fingerprint, expires)
+    call: Context[Any] = Context(conversation=c.id, place=slot.place, arguments=text)  # the key of a unique tool's call has no place
+    name = approval_id(call.key, slot.asked)
+    edited = approval is not None and approval.edited
+    return ApprovalAsked(name, slot.place, member.agent.name, offer.name, text, digest(text), offer.fingerprint, expires, edited=edited)
 
 
 class GuardedCall(NamedTuple):

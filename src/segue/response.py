@@ -5,7 +5,6 @@ from typing import Any, Generic, TypeVar
 
 from segue import errors
 from segue.agent import Agent
-from segue.core.chat import as_chat
 from segue.core.conversation import Conversation, Status
 from segue.core.events import RunEnded
 from segue.core.messages import Json, Usage
@@ -13,6 +12,7 @@ from segue.core.turns import Slot
 from segue.core.view import new_messages
 from segue.errors import ConversationParked, LimitReached, NoOutput, RunCancelled, SegueError
 from segue.tools.tool import copied
+from segue.wire.chat_messages import as_chat
 
 Out = TypeVar("Out")
 

@@ -13,7 +13,7 @@ from segue import clock
 from segue.agent import Agent
 from segue.change import OnChange, checked_change
 from segue.core.conversation import Conversation, Status
-from segue.core.events import CANCELLED, Event, InputGiven, ToolFailed, ToolUnknown
+from segue.core.events import CANCELLED, Event, InputGiven
 from segue.core.limits import DEFAULTS, Limits
 from segue.core.messages import NOTHING, Json
 from segue.core.turns import Slot
@@ -26,9 +26,9 @@ from segue.journal.memory import MemoryJournal
 from segue.journal.resolve import journal_from
 from segue.model import Model
 from segue.models.resolve import model_from
-from segue.openings import Decision, decided, existing, expired, given, past, resumed, settled, taken_over
+from segue.openings import Decision, decided, existing, expired, given, past, resumed, settled
 from segue.order import Opening, Order
-from segue.outside import fork, tell
+from segue.outside import cancel, fork
 from segue.portal import PORTAL
 from segue.recovery import left, recover
 from segue.response import Response
@@ -69,8 +69,10 @@ class Runner:
         self.deps = deps
         self.limits = limits
         self.busy = checked_busy(busy)
-        self._model = model_from(model) if model is not None else None
-        self._desk = Desk(self.team, self.journal, engine, checked_change(on_change))
+        self.model = model_from(model) if model is not None else None
+        """Replaces every agent's own."""
+        self.on_change = checked_change(on_change)
+        self._desk = Desk(self.team, self.journal, engine, self.on_change)
         self._inside = False
         """Whether this Runner drives agents that are used as tools, for a Runner that has the outer conversation."""
         self._own_journal = isinstance(journal, str)
@@ -88,6 +90,20 @@ class Runner:
                         f'{member.agent.name}: {offer.name} has effect="transaction", and this journal has no database to share with it. '
                         'Give Runner(journal="segue.db"), or use effect="once", or "keyed" with ctx.key.'
                     )
+
+    def like(self, *, model: str | Model | None = None, journal: str | Journal | None = None) -> "Runner":
+        """A Runner like this one, without its engine: under another model, or over another journal."""
+        agents = [member.agent for member in self.team]
+        return Runner(
+            self.team.entry,
+            agents=agents,
+            model=model or self.model,
+            journal=journal,
+            deps=self.deps,
+            limits=self.limits,
+            busy=self.busy,
+            on_change=self.on_change,
+        )
 
     async def __aenter__(self) -> "Runner":
         if self.journal.durable and self.engine is None:
@@ -196,15 +212,19 @@ class Runner:
 
         `here`: it is driven in this process, whoever else may do so; the journal sees to it that one of them does.
         """
-        model = model or self._model
+        model = model or self.model
         ask_agent = partial(self._ask_agent, model)
         world = World(self.team, model, self.deps, stream=listen, open_team=not self.journal.durable, ask_agent=ask_agent)
-        return Stream(Order(self._desk, conversation, opening, world, busy or self.busy, key, here=here or self._inside))
+        order = Order(self._desk, conversation, opening, world, busy or self.busy, key, here=here or self._inside)
+        order.handed = here
+        return Stream(order)
 
     async def _input(self, name: str, message: Given, run: InputGiven, policy: Busy, c: Conversation) -> list[Event] | Conversation:
         if run.key is not None and (earlier := earlier_run(await self.journal.read(name), run)) is not None:
             going_on = earlier.seq == c.seq and c.status in (Status.MODEL, Status.TOOLS)
             return [] if going_on else earlier
+        if policy == "interrupt":
+            await self._end_inner(name, *[slot.place for slot in c.waiting])
         driven = await self._desk.elsewhere(c)
         entry, reject = self.team.entry.name, policy == "reject"
         return given(c, run, conversation=name, entry=entry, earlier=message.earlier, reject=reject, driven=driven, now=clock.now())
@@ -217,6 +237,10 @@ class Runner:
         An ended run gets a new allowance: its counts begin again, under `limits` if given. Where nothing is left to do, the
         last run's response is returned. Raises `ConversationBusy` where a living driver has it.
         """
+        return await self.resuming(conversation, limits=limits, by=by).finish()
+
+    def resuming(self, conversation: str, *, limits: Limits | None = None, by: str = "", listen: bool = False) -> Stream:
+        """`resume` as a stream. `listen`: models are asked for deltas."""
 
         async def opening(c: Conversation) -> list[Event] | Conversation:
             existing(c, conversation)
@@ -224,7 +248,7 @@ class Runner:
                 raise ConversationBusy(f"The conversation {conversation} is being run elsewhere.", conversation=conversation)
             return resumed(c, limits, by=by, now=clock.now())
 
-        return await self.open(conversation, opening).finish()
+        return self.open(conversation, opening, listen=listen)
 
     async def approve(
         self, conversation: str, approval: str, digest: str, *, by: str = "", arguments: Mapping[str, Json] | None = None
@@ -264,7 +288,9 @@ class Runner:
 
         async def opening(c: Conversation) -> list[Event] | Conversation:
             existing(c, conversation)
-            return settled(c, place, content, by=by)
+            events = settled(c, place, content, by=by)
+            await self._end_inner(conversation, place)
+            return events
 
         return await self.open(conversation, opening).finish()
 
@@ -274,17 +300,7 @@ class Runner:
         if drive is not None:
             drive.stop_soon(CANCELLED)
             return True
-        told: list[Event] = []
-
-        def opening(c: Conversation) -> list[Event]:
-            told[:] = taken_over(c, CANCELLED)
-            return told
-
-        c = await tell(self.journal, conversation, opening, at=clock.now())
-        for event in told:
-            if isinstance(event, ToolUnknown | ToolFailed) and await self.journal.read(f"{conversation}/{event.place}"):
-                await self.cancel(f"{c.id}/{event.place}")  # an agent that was used as a tool
-        return bool(told)
+        return await cancel(self.journal, conversation, at=clock.now())
 
     async def fork(self, conversation: str, *, at: int | None = None, effects: Literal["refuse", "allow"] = "refuse") -> str:
         """Open a new conversation with the events of another up to a place, and give its id; see `segue.outside.fork`.
@@ -355,37 +371,34 @@ class Runner:
         inner = Runner(agent, model=model, journal=self.journal, deps=self.deps, limits=limits)
         inner._desk.share(self._desk)
         inner._inside = True
-        response = await inner._inner(conversation, text, slot)
-        if response.status == "waiting":
-            return InnerWaits(conversation, response.waiting_for[0])
-        response.raise_for_status()
-        return InnerAnswer(response.text, response.usage, response.cost)
+        try:
+            response = await inner._inner(conversation, text, slot)
+            if response.status == "waiting":
+                return InnerWaits(conversation, response.waiting_for[0])
+            response.raise_for_status()
+            return InnerAnswer(response.text, response.usage, response.cost)
+        except Exception as error:
+            run = fold(await self.journal.read(conversation)).run
+            return InnerAnswer("", run.usage, run.spent.cost, error)
+
+    async def _end_inner(self, conversation: str, *places: str) -> None:
+        """End what agents do that were used as tools, in calls that are not waited for any more."""
+        for inner in [f"{conversation}/{place}" for place in places]:
+            if await self.journal.read(inner):
+                await self.cancel(inner)
 
     async def _inner(self, conversation: str, text: str, slot: Slot) -> Response[Any]:
         if not await self.journal.read(conversation):
             return await self.run(text, conversation=conversation)
         asked, decided = slot.approval, slot.decision
-        if asked is None or decided is None or asked.inner != conversation or decided.decision not in ("approve", "deny"):
-            return await self.resume(conversation)
-        try:
-            return await self._decide(conversation, asked.id, asked.digest, decided.decision, decided.by, decided.reason)
-        except ApprovalError:  # it was told before this process had heard so
-            return await self.resume(conversation)
+        if asked is not None and decided is not None and decided.decision in ("approve", "deny"):
+            try:
+                return await self._decide(conversation, asked.id, asked.digest, decided.decision, decided.by, decided.reason)
+            except ApprovalError:
+                pass  # it was told before this process had heard so
 
+        async def opening(c: Conversation) -> list[Event] | Conversation:
+            over = c.ended is not None and c.ended.kind != "parked"
+            return c if over else resumed(c, now=clock.now())
 
-# ---- throw-away runs -------------------------------------------------------
-
-
-async def run(agent: Agent, messages: Input, *, context: Mapping[str, Json] | None = None, **options: Any) -> Response[Any]:
-    """Run one input with a throw-away `Runner` and a memory journal; `options` are the Runner's."""
-    return await Runner(agent, **options).run(messages, context=context)
-
-
-def run_sync(agent: Agent, messages: Input, *, context: Mapping[str, Json] | None = None, **options: Any) -> Response[Any]:
-    """`run` for sync code."""
-    return Runner(agent, **options).run_sync(messages, context=context)
-
-
-def stream(agent: Agent, messages: Input, *, context: Mapping[str, Json] | None = None, **options: Any) -> Stream:
-    """Stream one input with a throw-away `Runner` and a memory journal; `options` are the Runner's."""
-    return Runner(agent, **options).stream(messages, context=context)
+        return await self.open(conversation, opening).finish()

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from segue.core.arguments import canonical
-from segue.core.chat import as_chat
 from segue.core.conversation import Conversation
 from segue.core.events import Event, Outcome, RunEnded, ToolFailed, ToolReturned, ToolStarted, ToolUnknown
 from segue.core.messages import Assistant, Message, Reply, System, ToolAnswer
 from segue.core.turns import Slot, sendable
 from segue.model import Model, ModelRequest
+from segue.wire.chat_messages import as_chat
 
 _STATUS = {"idle": "done", "human": "waiting"}
 

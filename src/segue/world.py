@@ -87,6 +87,8 @@ class InnerAnswer(NamedTuple):
     text: str
     usage: Usage
     cost: float
+    error: Exception | None = None
+    """Why it has not answered."""
 
 
 class InnerWaits(NamedTuple):

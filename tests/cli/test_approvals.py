@@ -1,11 +1,12 @@
 import json
+import subprocess
 
 import pytest
 
 from segue import clock
 from segue.core.arguments import digest
 from segue.core.events import ApprovalDecided, ToolStarted
-from tests.cli.terminal import on_terminal, surroundings
+from tests.cli.terminal import SEGUE, on_terminal, surroundings
 from tests.core.making import ASKED, asks, call, question, starts
 
 
@@ -188,3 +189,26 @@ def test_on_a_terminal_the_call_is_shown_and_asked_about_instead_of_the_digest(t
         assert terminal.end() == (0 if paid else 1)
         assert ("I am told: paid 5" in terminal.shown) == bool(paid)
     assert till.paid == paid
+
+
+def test_of_processes_that_approve_at_the_same_instant_one_pays(till, five):
+    env = surroundings(till.folder, SEGUE_JOURNAL="j.db")
+    words = [*SEGUE, "approvals", "approve", *named(five), "-t", "till.py"]
+    begun = [subprocess.Popen(words, env=env, cwd=till.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    ended = [(process.communicate(timeout=60), process.returncode) for process in begun]
+    assert sorted(code for _, code in ended) == [0, 1, 1, 1], ended
+    assert [out for (out, _), code in ended if code == 0] == [b"I am told: paid 5\n"]
+    assert till.paid == ["5"]
+
+
+def test_all_of_it_works_in_a_database_as_in_a_file(till, database, monkeypatch):
+    monkeypatch.setenv("SEGUE_JOURNAL", database)
+    name = till.say("Pay 5")
+    one = till.asked()
+    till.segue("approvals", "approve", one["approval"][:6], "--digest", one["digest"][:16], "-t", "till.py")
+    assert till.paid == ["5"]
+    assert "approved by ann" in till.segue("runs", "show", name[:6]).stdout
+    copy = till.segue("fork", name).stdout.strip()
+    assert [row["status"] for row in till.lines("runs", "ls")] == ["done", "done"]
+    assert till.segue("runs", "erase", name, copy, "--yes").stdout.split() == [name, copy]
+    assert till.lines("runs", "ls") == []

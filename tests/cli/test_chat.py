@@ -210,8 +210,8 @@ def test_a_call_that_needs_an_approval_is_made_when_the_person_says_so_and_not_e
         with on_terminal("chat", "till.py", env=env, cwd=tmp_path) as terminal:
             terminal.wait_for("› ")
             terminal.type("Pay 5.")
-            terminal.wait_for("pay(amount=5)")
-            terminal.wait_for("Make this call? [y/N]")
+            terminal.wait_for('{"amount":5}')
+            terminal.wait_for("Make this call? [y]es, [n]o and why, [e]dit: ")
             terminal.type(answer)
             terminal.wait_for(outcome)
             terminal.wait_for("That is that.")

@@ -26,7 +26,7 @@ def test_what_is_slow_is_not_imported_before_it_is_needed(home, tmp_path):
     assert done.stdout == "[]\n", done.stderr
 
 
-@pytest.mark.parametrize("command", ["demo", "chat", "run", "graph"])
+@pytest.mark.parametrize("command", sorted(main.commands))
 def test_each_command_has_help(command):
     result = CliRunner().invoke(main, [command, "--help"])
     assert result.exit_code == 0

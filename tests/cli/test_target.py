@@ -16,6 +16,13 @@ number = 5
 class Desk:
     agent = sales
 """
+RUNNERS = (
+    TEAM
+    + """
+from segue import Runner
+desk = Runner(refunds, deps="database")
+"""
+)
 ONE = """
 from segue import Agent
 only = Agent("Only")
@@ -30,6 +37,8 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "teamwork.py").write_text(TEAM)
     (tmp_path / "onesome.py").write_text(ONE)
     (tmp_path / "usual.py").write_text(TEAM + "triage = Agent('Triage')\n")
+    (tmp_path / "running.py").write_text(RUNNERS)
+    (tmp_path / "several.py").write_text(RUNNERS + "second = Runner(sales)\n")
     (tmp_path / "broken.py").write_text("import os\n\n1 / 0\n")
     (tmp_path / "leaving.py").write_text("import sys\nsys.exit('bye')\n")
     (tmp_path / "lacking.py").write_text("import no_such_package\n")
@@ -58,6 +67,15 @@ def test_without_an_attribute_the_only_agent_is_taken_or_one_of_the_usual_names(
     assert load(target).agent.name == name
 
 
+def test_a_runner_may_be_named_and_is_taken_before_agents(here):
+    assert load("running:desk").runner.deps == "database"
+    assert load("running.py:desk").agent.name == "Refunds"
+    assert load("running").runner is not None
+    assert load("running:sales").runner is None
+    with pytest.raises(UsageError, match=r"several Runners: desk, second. Say with which to begin: several:desk"):
+        load("several")
+
+
 def test_a_file_with_the_name_of_an_imported_module_does_not_take_its_place(here):
     import json
 
@@ -76,7 +94,8 @@ def test_an_example_is_known_as_one(here):
     [
         ("teamwork", r"several agents: helper, refunds, sales. Say with which to begin: teamwork:helper"),
         ("teamwork:nix", r"no 'nix'. Its agents: helper, refunds, sales"),
-        ("teamwork:number", r"is a int, not an Agent"),
+        ("teamwork:number", r"is a int, not an Agent or a Runner"),
+        ("running:nix", r"no 'nix'. Its agents: helper, refunds, sales. Its Runners: desk"),
         ("teamwork:", r"is no target. Write module:attribute"),
         ("empty", r"has no agents"),
         ("nowhere", r"no module 'nowhere'"),

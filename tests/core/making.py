@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from segue.core.arguments import digest
-from segue.core.conversation import Conversation
+from segue.core.conversation import Conversation, EndRun, next_steps
 from segue.core.events import (
     ApprovalAsked,
     ApprovalDecided,
@@ -13,6 +13,7 @@ from segue.core.events import (
     Handoff,
     InputGiven,
     ModelReplied,
+    RunEnded,
     Started,
     ToolFailed,
     ToolReturned,
@@ -61,9 +62,9 @@ def says(text: str | None = "Here you are.", agent: str = "Triage", refused: str
     return ModelReplied(agent, Reply(text, **more), refused=refused)
 
 
-def starts(place: str, effect: Any = "once", arguments: str = "{}", approval: str | None = None) -> ToolStarted:
+def starts(place: str, effect: Any = "once", arguments: str = "{}", approval: str | None = None, unique: bool = False) -> ToolStarted:
     """A call is begun."""
-    return ToolStarted(place, "look_up", arguments, effect, approval=approval)
+    return ToolStarted(place, "look_up", arguments, effect, approval=approval, unique=unique)
 
 
 def returns(place: str, content: Any = "ok", handoff: Handoff | None = None, **context: Any) -> list[Event]:
@@ -91,14 +92,21 @@ def works(number: int, agent: str = "Triage", content: str = "ok") -> list[Event
     return [asks(call(), agent=agent), *returns(f"{number}.0", content)]
 
 
-def question(place: str, id: str = "q", arguments: str = "{}") -> ApprovalAsked:
+def question(place: str, id: str = "q", arguments: str = "{}", inner: str = "", edited: bool = False) -> ApprovalAsked:
     """A person is asked."""
-    return ApprovalAsked(id, place, "Triage", "look_up", arguments, digest(arguments))
+    return ApprovalAsked(id, place, "Triage", "look_up", arguments, digest(arguments), inner=inner, edited=edited)
 
 
 def decision(answer: Any = "approve", id: str = "q", arguments: str = "{}", reason: str = "") -> ApprovalDecided:
     """A person answers."""
     return ApprovalDecided(id, digest(arguments), answer, "ann", reason)
+
+
+def due(c: Conversation) -> RunEnded:
+    """The end that is to be written down now."""
+    (step,) = next_steps(c)
+    assert isinstance(step, EndRun)
+    return step.event
 
 
 def shown(c: Conversation) -> list[str]:
@@ -113,3 +121,8 @@ def shown(c: Conversation) -> list[str]:
             case ToolAnswer(content=content):
                 lines.append(f"tool: {content}")
     return lines
+
+
+def answers(c: Conversation) -> list[Any]:
+    """What tools answered, in the active agent's view."""
+    return [message.content for message in view(c) if isinstance(message, ToolAnswer)]

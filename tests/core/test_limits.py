@@ -1,6 +1,6 @@
 import pytest
 
-from segue.core.limits import DEFAULTS, Limits, Spent, cost_of, handoff_refusal, over, ping_pong
+from segue.core.limits import DEFAULTS, Limits, Spent, cost_of, handoff_refusal, over, ping_pong, remaining
 from segue.core.messages import Usage
 from segue.errors import UsageError
 
@@ -21,7 +21,7 @@ def test_a_limit_that_makes_no_sense_is_refused_where_it_is_written(name, value)
 
 
 def test_none_is_no_limit():
-    free = Limits(None, None, None, None, None, None, None, None)
+    free = Limits(None, None, None, None, None, None, None, None, None)
     spent = Spent(turns=10**6, handoffs=10**6, repeats=10**6, usage=Usage(10**9), cost=10.0**9)
     assert over(spent, free) is None
     assert refusal(spent, free) is None
@@ -80,3 +80,17 @@ def test_a_reply_costs_what_its_model_costs_and_nothing_where_no_price_is_known(
     assert cost_of(Usage(1_000_000, 100_000), ["m-2026-11-01", "m"], limits) == 3.0
     assert cost_of(Usage(1_000_000, 0), ["another"], limits) == 0.0
     assert cost_of(Usage(1_000_000, 0), ["m"], DEFAULTS) == 0.0
+
+
+def test_an_agent_used_as_a_tool_may_spend_what_is_left_of_the_budgets():
+    limits, spent = Limits(turns=5, tokens=100, cost=2.0), Spent(turns=4, usage=Usage(50, 20), cost=0.5)
+    assert remaining(limits, spent) == Limits(turns=5, tokens=30, cost=1.5)
+    assert remaining(limits, Spent(usage=Usage(200), cost=3.0)) == Limits(turns=5, tokens=0, cost=0.0)
+    assert remaining(Limits(tokens=100), spent) == Limits(tokens=30)
+    assert remaining(Limits(cost=2.0), spent) == Limits(cost=1.5)
+    assert remaining(DEFAULTS, spent) is DEFAULTS
+
+
+def test_an_approval_waits_for_a_week_where_nothing_else_is_said():
+    assert DEFAULTS.approval_expiry == 7 * 24 * 3600
+    assert Limits(approval_expiry=None).differences() == {"approval_expiry": None}

@@ -92,7 +92,7 @@ def transfer_to_refunds() -> Agent:
 
 
 everything = [look, refund, charge, take, pay, send]
-clerk = Agent("Clerk", tools=[look, refund], description="Looks things up.")
+clerk = Agent("Clerk", tools=[look, refund, pay], description="Looks things up.")
 refunds = Agent("Refunds", tools=everything, handoffs=[handoff("Desk", name="back")])
 expert = Agent("Expert", tools=[look, charge], output=str)
 desk = Agent(

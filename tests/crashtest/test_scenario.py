@@ -4,7 +4,7 @@ import pytest
 
 from segue import UsageError
 from segue.core.messages import Call, Reply
-from segue.crashtest.scenario import SETTLED, Decide, Line, Say, Scenario, read_scenario
+from segue.crashtest.scenario import SETTLED, Decide, Say, Scenario, Scripted, read_scenario
 
 SCENARIOS = sorted(Path(__file__).parent.glob("scenarios/*.toml"))
 SAID = '[[step]]\nsay = "Hi"\n'
@@ -51,7 +51,7 @@ def test_a_scenario_is_read_whole(tmp_path):
     assert read(tmp_path, text) == Scenario(
         path=tmp_path / "crash.toml",
         steps=(Say("Pay.", "And hurry.", True, {"customer": "Ada"}), Decide(True, {"amount": 5}), Decide(False)),
-        lines=(Line(Reply("One moment.", calls, "tool_calls"), "Desk"), Line(Reply("Paid.", (), "stop"))),
+        lines=(Scripted(Reply("One moment.", calls, "tool_calls"), "Desk"), Scripted(Reply("Paid.", (), "stop"))),
         setup="shop:setup",
         observe="shop:observe",
         runner="shop.runners:tester",

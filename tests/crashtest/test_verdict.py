@@ -38,20 +38,34 @@ def whole(effect):
 
 
 def entry(process, effect, **other):
-    line = {"kind": "entry", "process": process, "call": "1.0", "tool": "pay", "effect": effect, "key": KEY, "arguments": "{}", "reconcile": False}
+    line = {
+        "kind": "entry",
+        "process": process,
+        "call": "1.0",
+        "tool": "pay",
+        "effect": effect,
+        "key": KEY,
+        "arguments": "{}",
+        "reconcile": False,
+    }
     return {**line, **other}
 
 
+def left(process):
+    return {"kind": "return", "process": process, "call": "1.0"}
+
+
 def reference(effect="once", world=PAID, **other):
-    return Course(journal={ROOT: whole(effect)}, ledger=[entry(1, effect, **other)], world=world)
+    return Course(journal={ROOT: whole(effect)}, account=[entry(1, effect, **other)], world=world)
 
 
-def killed(effect, then, *, left=None, entered=(1,), world=PAID, lines=None):
+def killed(effect, then, *, begun=None, entered=None, world=PAID, lines=None):
     """A trial that was killed inside of the call: `then` is what the next process has appended."""
-    before = [*OPEN, started(effect)] if left is None else left
-    ledger = lines or [entry(process, effect) for process in entered]
+    entered = entered or ((1,) if effect == "once" else (1, 2))
+    before = [*OPEN, started(effect)] if begun is None else begun
+    account = lines or [line for process in entered for line in (entry(process, effect), left(process))]
     journal = {ROOT: [*before, DriveStarted("two"), *then]}
-    return Course((Point("entry", "1.0"),), ledger, [{ROOT: before}], journal, world)
+    return Course((Point("entry", "1.0"),), account, [{ROOT: before}], journal, world)
 
 
 def words(reference, trial):
@@ -103,7 +117,7 @@ def test_a_call_that_is_made_twice_is_a_fault_of_once():
 
 def test_that_nobody_knows_must_be_said_of_once():
     found = words(reference(), killed("once", [ToolReturned("1.0", "paid"), SAID]))
-    assert found == ["effect: a process died in it, and it is not said that nobody knows what came of it"]
+    assert found[0] == "effect: a process died in it, and it is not said that nobody knows what came of it"
 
 
 @pytest.mark.parametrize("effect", ["read", "keyed", "transaction"])
@@ -113,13 +127,19 @@ def test_of_what_can_be_made_again_it_must_not_be_said_that_nobody_knows(effect)
 
 
 def test_a_call_is_entered_after_its_start_is_durable():
-    trial = killed("once", [started("once"), ToolReturned("1.0", "paid"), SAID], left=OPEN)
+    trial = killed("once", [started("once"), ToolReturned("1.0", "paid"), SAID], begun=OPEN)
     assert "effect: process 1 entered it, and the journal that it left knows of no start" in words(reference(), trial)
 
 
 def test_a_call_whose_outcome_is_known_is_not_made_again():
-    trial = killed("read", [SAID], left=[*OPEN, started("read"), ToolReturned("1.0", "paid")], entered=(1, 2))
+    trial = killed("read", [SAID], begun=[*OPEN, started("read"), ToolReturned("1.0", "paid")])
     assert "effect: process 2 entered it, though its outcome was in the journal" in words(reference("read"), trial)
+
+
+def test_a_call_that_is_said_to_have_returned_has_done_so():
+    then = [started("keyed"), ToolReturned("1.0", "paid"), SAID]
+    (said,) = words(reference("keyed"), killed("keyed", then, lines=[entry(1, "keyed"), left(1), entry(2, "keyed")]))
+    assert said == "effect: process 2 wrote down that it returned, and it did not come to that"
 
 
 def test_a_key_that_differs_is_a_fault():
@@ -131,25 +151,26 @@ def test_a_key_that_differs_is_a_fault():
 
 
 @pytest.mark.parametrize(
-    ("effect", "mend"), [("read", 'Leave effect= out: it is "once" then'), ("keyed", "hand it ctx.key"), ("transaction", "Write to ctx.db only")]
+    ("effect", "mend"),
+    [("read", 'Leave effect= out: it is "once" then'), ("keyed", "hand it ctx.key"), ("transaction", "Write to ctx.db only")],
 )
 def test_what_happens_twice_is_told_with_the_tool_that_did_it_and_the_mend(effect, mend):
     then = [started(effect), ToolReturned("1.0", "paid"), SAID]
-    (fault,) = judge(reference(effect), killed(effect, then, entered=(1, 2), world=[*PAID, *PAID]))
-    assert fault.words == 'this happened without a crash once, and here once more: ["paid", 5]. pay was entered 2 times for one call'
+    (fault,) = judge(reference(effect), killed(effect, then, world=[*PAID, *PAID]))
+    assert fault.words == 'this has happened more often than without a crash: ["paid", 5]. pay was entered 2 times for one call'
     assert mend in fault.mend
     assert (fault.call, fault.tool, fault.effect) == ("1.0", "pay", effect)
 
 
 def test_what_happens_twice_without_a_call_made_twice_is_the_models_doing():
     (fault,) = judge(reference(), killed("once", [UNKNOWN, SAID], world=[*PAID, ["paid", 6]]))
-    assert fault.words.startswith("this happened without a crash not at all")
+    assert fault.words.startswith('this has happened more often than without a crash: ["paid", 6].')
     assert "the model has asked for it twice" in fault.words
 
 
 def test_what_is_missing_is_a_fault_where_no_outcome_is_unknown():
     then = [started("read"), ToolReturned("1.0", "paid"), SAID]
-    (fault,) = judge(reference("read"), killed("read", then, entered=(1, 2), world=[]))
+    (fault,) = judge(reference("read"), killed("read", then, world=[]))
     assert (fault.kind, fault.words) == ("world", 'this is missing, and no outcome is unknown: ["paid", 5]')
 
 
@@ -178,3 +199,11 @@ def test_a_tale_of_a_call_is_read_from_every_conversation():
     told = tales({ROOT: asked, f"{ROOT}/2.0": whole("keyed")})
     assert (told["1.0"].effect, told["1.0"].unknown, told["1.0"].open) == ("once", True, False)
     assert (told["2.0/1.0"].effect, told["2.0/1.0"].starts, told["2.0/1.0"].key) == ("keyed", 1, KEY)
+
+
+def test_where_several_calls_were_made_twice_each_is_named_as_one_of_them():
+    trial = killed("read", [started("read"), ToolReturned("1.0", "paid"), SAID], world=[*PAID, *PAID])
+    more = [*trial.account, entry(1, "read", call="1.1", tool="look"), entry(2, "read", call="1.1", tool="look")]
+    found = [fault for fault in judge(reference("read"), trial._replace(account=more)) if fault.kind == "world"]
+    assert [fault.tool for fault in found] == ["pay", "look"]
+    assert all(fault.words.endswith("was entered 2 times for one call, and is one of 2 such calls") for fault in found)

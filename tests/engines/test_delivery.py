@@ -83,19 +83,32 @@ async def test_a_worker_drives_as_many_conversations_at_once_as_it_was_told_to(d
     assert sorted(drives.told) == sorted((what, f"c{number}") for what in ("begun", "ended") for number in range(5))
 
 
-@pytest.mark.parametrize("error", [JournalConflict("taken"), ConversationBusy("busy")])
-async def test_what_somebody_else_drives_is_left_to_them(database, error):
+async def test_what_another_driver_has_taken_over_is_left_to_it(database):
     engine, asked = quick(database), []
 
     async def drive(conversation):
         asked.append(conversation)
-        raise error
+        raise JournalConflict("taken")
 
     await engine.submit("c1")
     async with working(engine, drive):
         await until(lambda: asked)
         await nothing_left(database)
     assert asked == ["c1"]
+
+
+async def test_what_is_held_in_this_process_is_looked_at_again(database):
+    engine, asked = quick(database), []
+
+    async def drive(conversation):
+        asked.append(conversation)
+        if len(asked) == 1:
+            raise ConversationBusy("busy")
+
+    await engine.submit("c1")
+    async with working(engine, drive):
+        await until(lambda: len(asked) == 2)
+        await nothing_left(database)
 
 
 async def test_what_fails_is_driven_again_later_and_later_until_it_does_not_fail(database, caplog):

@@ -3,8 +3,9 @@ import contextlib
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
-from segue.engines.queue import make_tables, put, put_back, without_job
+from segue.engines.queue import make_tables, put, put_back, settle, watched, without_job
 from segue.errors import UsageError
 from tests.engines.workers import jobs, process, rows
 
@@ -134,3 +135,20 @@ async def test_tables_of_another_version_are_told_and_left_alone(database):
         with pytest.raises(UsageError, match="of another version \\(procrastinate_fetch_job_v2 is missing\\)"):
             await make_tables(connection)
     assert rows(database, "SELECT to_regproc('procrastinate_fetch_job_v2')") == [(None,)]
+
+
+async def test_a_database_with_other_defaults_serves_as_well(database):
+    rows(database, "ALTER ROLE segue SET synchronous_commit = off")
+    rows(database, "ALTER ROLE segue SET default_transaction_isolation = 'serializable'")
+    try:
+        async with connected(database) as connection:
+            await settle(connection)
+            found = await connection.execute("SELECT current_setting('synchronous_commit'), current_setting('transaction_isolation')")
+            assert await found.fetchone() == ("on", "read committed")
+    finally:
+        rows(database, "ALTER ROLE segue RESET ALL")
+
+
+def test_an_address_keeps_what_it_says_itself():
+    given = conninfo_to_dict(watched("postgresql://app:secret@db/segue?connect_timeout=3"))
+    assert (given["user"], given["password"], given["connect_timeout"], given["keepalives_idle"]) == ("app", "secret", "3", "5")

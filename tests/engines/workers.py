@@ -57,6 +57,8 @@ def rows(address: str, statement: str, values: Sequence[Any] = ()) -> list[tuple
 
 def jobs(address: str) -> list[tuple[str, str]]:
     """The conversations in the queue and the state of their jobs, in the order in which they were put there."""
+    if rows(address, "SELECT to_regclass('procrastinate_jobs')") == [(None,)]:
+        return []  # nobody has submitted anything yet
     return rows(address, "SELECT args->>'conversation', status::text FROM procrastinate_jobs WHERE task_name = 'segue.drive' ORDER BY id")
 
 

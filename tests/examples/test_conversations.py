@@ -11,11 +11,16 @@ from segue.examples.airline.standin import standin as airline_standin
 
 
 async def talk(runner: Runner, lines: list[str]) -> list[Any]:
-    """Say each line in one conversation; give the responses."""
+    """Say each line in one conversation, and approve what waits for that; give the responses."""
     responses: list[Any] = []
     for line in lines:
         conversation = responses[-1].conversation if responses else None
-        responses.append(await runner.run(line, conversation=conversation))
+        response = await runner.run(line, conversation=conversation)
+        while response.waiting_for:
+            asked = response.waiting_for[0].approval
+            assert asked is not None
+            response = await runner.approve(response.conversation, asked.id, asked.digest)
+        responses.append(response)
     assert [response.status for response in responses] == ["done"] * len(lines)
     return responses
 

@@ -1,7 +1,7 @@
 """Random journals: a walk through the machine that looks at where it stands and lets something happen that may happen.
 Now and then something happens that may not; the walk keeps both, and judges nothing."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from segue.core.conversation import Conversation, EndRun, Status, next_steps
@@ -23,7 +23,7 @@ from segue.core.events import (
     ToolUnknown,
 )
 from segue.core.fold import ACCEPTS, apply
-from segue.core.messages import Reply, User
+from segue.core.messages import UNUSED, Reply, Usage, User
 from segue.core.turns import Slot
 from segue.errors import IllegalEvent
 from tests.laws import vocabulary as v
@@ -32,7 +32,7 @@ from tests.laws.vocabulary import Chance, likely, one_of
 
 def snapshot(c: Conversation) -> Any:
     """Everything of a conversation that shares storage with others, copied; the rest is tuples, which cannot change."""
-    return c.log.since(0), set(c.ids), dict(c.context), dict(c.instructions)
+    return c.log.since(0), set(c.ids), dict(c.context), dict(c.instructions), dict(c.uniques), dict(c.fingerprint)
 
 
 @dataclass
@@ -89,8 +89,8 @@ def legal(chance: Chance, c: Conversation) -> Event:
     """Something that may happen now."""
     if c.status is Status.NEW:
         return v.started(chance)
-    if likely(chance, 0.06):
-        return DriveStarted("driver")
+    if likely(chance, 0.06 if c.idle_drives < 2 else 0.5):  # who dies twice in a row may well die again
+        return v.drive(chance)
     if likely(chance, 0.02):
         return ToolLate(f"{c.turns}.0", "refund", "paid after all")
     match c.status:
@@ -128,6 +128,9 @@ def _while_called(chance: Chance, c: Conversation) -> Event:
         return v.given(chance, c.seq)
     if likely(chance, 0.02):
         return v.ENDED_PARKED
+    steps = next_steps(c)
+    if steps and isinstance(steps[0], EndRun) and likely(chance, 0.8):
+        return steps[0].event
     assert c.turn is not None
     slot = one_of(chance, [slot for slot in c.turn.slots if slot.outcome is None])
     if slot.doubt is not None:
@@ -137,11 +140,11 @@ def _while_called(chance: Chance, c: Conversation) -> Event:
     if slot.started is None:
         return _open(chance, c, slot)
     again = slot.drive < c.drive and slot.started.effect != "once"
-    return _begin(chance, slot) if again and likely(chance, 0.5) else _begun(chance, c, slot)
+    return _again(chance, slot.started) if again and likely(chance, 0.5) else _begun(chance, c, slot)
 
 
 def _open(chance: Chance, c: Conversation, slot: Slot) -> Event:
-    if slot.approval is None and likely(chance, 0.1):
+    if slot.approval is None and likely(chance, 0.6 if slot.asked else 0.1):
         return _ask(chance, slot, c.seq)
     if slot.approval is not None:
         return _ask(chance, slot, c.seq) if likely(chance, 0.1) else _begin(chance, slot)
@@ -156,28 +159,43 @@ def _open(chance: Chance, c: Conversation, slot: Slot) -> Event:
 def _begin(chance: Chance, slot: Slot) -> Event:
     approval = slot.approval
     arguments = approval.arguments if approval else one_of(chance, v.CANONICAL)
-    return ToolStarted(slot.place, slot.call.name, arguments, one_of(chance, v.EFFECTS), "key", approval.id if approval else None)
+    effect, approved = one_of(chance, v.EFFECTS), approval.id if approval else None
+    return ToolStarted(slot.place, slot.call.name, arguments, effect, "key", approved, likely(chance, 0.3))
+
+
+def _again(chance: Chance, started: ToolStarted) -> Event:
+    """A later drive begins a call again, perhaps under other code, by which its effect is another."""
+    return replace(started, effect=one_of(chance, ("read", "once"))) if likely(chance, 0.1) else started
 
 
 def _begun(chance: Chance, c: Conversation, slot: Slot) -> Event:
+    assert slot.started is not None
+    if slot.started.effect == "keyed" and slot.started.approval is None and likely(chance, 0.4):
+        return _ask(chance, slot, c.seq, inner=f"c/{slot.place}")
+    usage, cost = (Usage(3, 2), 0.1) if slot.approval is not None and slot.approval.inner else (UNUSED, 0.0)
     if likely(chance, 0.15):
-        return ToolFailed(slot.place, one_of(chance, ("raised", "timeout", "cancelled")), "It failed.")
+        return ToolFailed(slot.place, one_of(chance, ("raised", "timeout", "cancelled")), "It failed.", usage=usage, cost=cost)
     if likely(chance, 0.12):
         return ToolUnknown(slot.place, "Outcome unknown.", likely(chance, 0.5))
     chosen = v.handoff(chance, likely(chance, 0.1), _caller(c)) if likely(chance, 0.2) else None
-    return ToolReturned(slot.place, one_of(chance, v.CONTENTS), chosen, one_of(chance, v.CONTEXTS))
+    return ToolReturned(slot.place, one_of(chance, v.CONTENTS), chosen, one_of(chance, v.CONTEXTS), usage=usage, cost=cost)
 
 
-def _ask(chance: Chance, slot: Slot, number: int) -> Event:
+def _ask(chance: Chance, slot: Slot, number: int, inner: str = "") -> Event:
+    """A call is put to a person: for the first time, or once more with arguments that a person has edited; or one of an inner agent is."""
     arguments = one_of(chance, v.CANONICAL)
-    return ApprovalAsked(f"approval-{number}", slot.place, "Refunds", slot.call.name, arguments, v.digest(arguments))
+    edited = not inner and slot.asked > 0 and likely(chance, 0.5)
+    name = "pay" if inner else slot.call.name
+    return ApprovalAsked(
+        f"approval-{number}", slot.place, "Refunds", name, arguments, v.digest(arguments), "", 9.5, inner=inner, edited=edited
+    )
 
 
 def _asked(chance: Chance, slot: Slot) -> Event:
     assert slot.approval is not None
     if likely(chance, 0.1):
         return ToolFailed(slot.place, "cancelled", "Not done.")
-    decision = "approve" if likely(chance, 0.6) else one_of(chance, ("deny", "expired", "superseded"))
+    decision = "approve" if likely(chance, 0.5) else one_of(chance, ("deny", "expired", "superseded", "superseded"))
     return ApprovalDecided(slot.approval.id, slot.approval.digest, decision, "ann", one_of(chance, ("", "too much")))  # type: ignore[arg-type]
 
 
@@ -202,7 +220,7 @@ def anything(chance: Chance, c: Conversation) -> Event:
         case "InputGiven":
             return v.given(chance, c.seq)
         case "DriveStarted":
-            return DriveStarted("another")
+            return DriveStarted("another", {"Triage": {"instructions": "a1"}})
         case "InstructionsRendered":
             return InstructionsRendered(one_of(chance, v.AGENTS), "others")
         case "ModelReplied":
@@ -221,9 +239,11 @@ def anything(chance: Chance, c: Conversation) -> Event:
         case "ToolLate":
             return ToolLate(place, "refund", "content")
         case "ApprovalAsked":
-            return ApprovalAsked("approval-3", place, "Sales", "refund", arguments, v.digest(arguments))
+            inner = one_of(chance, ("", "c/1.0"))
+            return ApprovalAsked("approval-3", place, "Sales", "refund", arguments, v.digest(arguments), inner=inner)
         case "ApprovalDecided":
-            return ApprovalDecided("approval-3", v.digest(arguments), "approve")
+            decision = one_of(chance, ("approve", "superseded"))
+            return ApprovalDecided("approval-3", v.digest(arguments), decision)  # type: ignore[arg-type]
         case "RunEnded":
             return v.ended(chance)
         case _:
@@ -263,11 +283,15 @@ def _wrong_for(slot: Slot) -> list[Event]:
             ToolSettled(place, "twice"),
         ]
     wrong: list[Event] = []
-    if started is not None and started.effect == "once":
-        wrong.append(ToolStarted(place, started.name, started.arguments, "once", "", started.approval))
-        wrong.append(ApprovalAsked("too late", place, "Refunds", "refund", "{}", v.digest("{}")))
+    own = ApprovalAsked("fresh", place, "Refunds", "refund", "{}", v.digest("{}"))
     if started is None:
-        wrong += [ToolReturned(place, "never started"), ToolUnknown(place, "never started")]
+        wrong += [ToolReturned(place, "never started"), ToolUnknown(place, "never started"), replace(own, inner=f"c/{place}")]
+    else:
+        wrong.append(own)  # it is too late
+        wrong.append(replace(started, arguments='{"amount":5000}'))
+        wrong.append(replace(started, approval="another"))
+        if started.effect == "once":
+            wrong.append(started)
     if slot.doubt is None:
         wrong.append(ToolSettled(place, "not in doubt"))
     if approval is None:
@@ -275,5 +299,10 @@ def _wrong_for(slot: Slot) -> list[Event]:
     else:
         wrong.append(ToolStarted(place, "refund", '{"amount":5000}', "once", "", approval.id))
         wrong.append(ApprovalDecided(approval.id, "another digest", "approve"))
-        wrong.append(ApprovalAsked(approval.id, place, "Refunds", "refund", "{}", v.digest("{}")))
+        wrong.append(replace(own, id=approval.id))
+        wrong.append(replace(own, id=approval.id, inner=f"c/{place}"))
+        if slot.decision is not None:
+            wrong.append(replace(slot.decision, decision="deny"))
+        elif started is None:
+            wrong.append(ToolStarted(place, slot.call.name, approval.arguments, "once", "", approval.id))  # not approved yet
     return wrong

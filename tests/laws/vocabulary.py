@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from segue.core.events import FailureKind, Handoff, InputGiven, ModelReplied, RunEnded, Started
+from segue.core.events import DriveStarted, FailureKind, Handoff, InputGiven, ModelReplied, RunEnded, Started
 from segue.core.messages import Assistant, Call, Message, Reply, ToolAnswer, Usage, User
 
 T = TypeVar("T")
@@ -54,6 +54,7 @@ LIMITS: Sequence[dict[str, Any]] = (
     {"cost": 0.5},
     {"turns": None, "unknown to us": 1},
 )
+FINGERPRINTS: Sequence[dict[str, Any]] = ({}, {}, {"Triage": {"instructions": "a1", "tools": {"refund": "b2"}}}, {"Triage": {}})
 ENDS: Sequence[tuple[Any, str]] = (
     ("limited", "run_timeout"),
     ("failed", "provider"),
@@ -132,6 +133,11 @@ def handoff(chance: Chance, generated: bool, caller: str) -> Handoff:
     kind: Any = one_of(chance, ("transfer", "transfer", "call", "return") if caller or likely(chance, 0.1) else ("transfer", "call"))
     agent = caller if kind == "return" and caller and likely(chance, 0.9) else one_of(chance, AGENTS)
     return Handoff(agent, kind, one_of(chance, VIEWS), one_of(chance, BRIEFS), generated)
+
+
+def drive(chance: Chance) -> DriveStarted:
+    """A driver takes the conversation, at times under other code than the one before."""
+    return DriveStarted(one_of(chance, ("d_1", "d_2")), one_of(chance, FINGERPRINTS))
 
 
 def ended(chance: Chance) -> RunEnded:

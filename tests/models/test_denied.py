@@ -8,8 +8,9 @@ import pytest
 from segue.agent import Agent
 from segue.errors import UsageError
 from segue.models.openai import OpenAIChat, OpenAIResponses
-from segue.runner import Runner, run, run_sync
+from segue.runner import Runner
 from segue.testing import FunctionModel, RecordingModel, ReplayModel, ScriptedModel, allow_model_requests, deny_model_requests
+from segue.throwaway import run, run_sync
 from tests.loopback import Loopback, whole
 
 REPLY = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello."}}]}

@@ -9,8 +9,9 @@ from segue.agent import Agent
 from segue.core.messages import Call, Reply, Usage
 from segue.errors import RateLimited, RequestDiffers, UsageError
 from segue.model import CallDelta, ModelSettings, ReasoningDelta, Restarted, TextDelta
-from segue.runner import Runner, run
+from segue.runner import Runner
 from segue.testing import RecordingModel, ReplayModel, ScriptedModel
+from segue.throwaway import run
 
 REPLIES = [
     Reply(

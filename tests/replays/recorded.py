@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from segue import Response
-from segue.core.chat import as_chat
 from segue.core.messages import NOTHING, Call, Reply, System
 from segue.model import ModelRequest
+from segue.wire.chat_messages import as_chat
 from segue.wire.openai_chat import encode_request
 from tests.data import DATA
 

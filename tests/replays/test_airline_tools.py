@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from segue import Agent, Limits, Runner
-from segue.core.chat import as_chat
 from segue.examples.airline import Airline, Database, build
 from segue.models.scripted import ScriptedModel
+from segue.wire.chat_messages import as_chat
 from tests.data import needs_data
 from tests.replays.recorded import AIRLINE, CLOSING, Part, Recording, airline, call_of, directed, reply_of, tool_names
 

@@ -14,8 +14,8 @@ Triage Agent
 │  └─▶ Triage Agent ↑   transfer_back_to_triage
 └─▶ Issues and Repairs Agent     transfer_to_issues_and_repairs
    │  Complaints, repairs and refunds.
-   ├─ look_up_item      once
-   ├─ execute_refund    once
+   ├─ look_up_item      read
+   ├─ execute_refund    keyed, asks a person
    └─▶ Triage Agent ↑   transfer_back_to_triage"""
 
 

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from segue import Agent, tool
+from segue.core.arguments import digest
 from segue.core.events import (
     CANCELLED,
     AllowanceGiven,
@@ -27,7 +28,8 @@ from tests.views.telling import conversation, second_by_second
 
 CALL = Reply("One moment.", (Call("c", "pay", '{"amount":5}'),), "tool_calls", usage=Usage(10, 2), model="m")
 BEGUN = [Started("c", "A"), InputGiven("r", (User("Pay"),), by="Eve"), DriveStarted("d_1"), ModelReplied("A", CALL, seconds=0.5)]
-ASKED = ApprovalAsked("p", "1.0", "A", "pay", '{"amount":5}', "digest", expires=200.0)
+SIGNED = digest('{"amount":5}')
+ASKED = ApprovalAsked("p", "1.0", "A", "pay", '{"amount":5}', SIGNED, expires=200.0)
 START = ToolStarted("1.0", "pay", '{"amount":5}', "keyed", "k", "p")
 START_UNASKED = ToolStarted("1.0", "pay", '{"amount":5}')
 
@@ -38,7 +40,7 @@ def told(*events):
 
 def test_who_spoke_what_was_called_and_who_agreed_to_it_stand_in_their_order():
     answer = ModelReplied("A", Reply("Paid.", usage=Usage(20, 3)), attempt=2, seconds=0.25, cost=0.5)
-    yes = ApprovalDecided("p", "digest", "approve", "Ann", "it is owed")
+    yes = ApprovalDecided("p", SIGNED, "approve", "Ann", "it is owed")
     assert told(ASKED, yes, START, ToolReturned("1.0", "paid 5", seconds=2.0), answer) == [
         ("user", "Eve: Pay"),
         ("agent", "A (m, 0.5 s, 10 tokens in, 2 out): One moment."),
@@ -51,7 +53,7 @@ def test_who_spoke_what_was_called_and_who_agreed_to_it_stand_in_their_order():
 
 
 def test_a_process_that_died_a_call_made_again_and_one_that_nobody_knows_of_are_told():
-    approved = [ASKED, ApprovalDecided("p", "digest", "approve"), DriveStarted("d_1")]
+    approved = [ASKED, ApprovalDecided("p", SIGNED, "approve"), DriveStarted("d_1")]
     events = [*approved, START, DriveStarted("d_2"), START, DriveStarted("d_3")]
     doubt, found = ToolUnknown("1.0", "the process ended", ask=True), ToolSettled("1.0", "it was paid", "Ann")
     assert told(*events, doubt, found, ToolLate("1.0", "pay", "paid 5"))[4:] == [
@@ -80,9 +82,9 @@ def test_the_fence_of_a_cancel_is_no_driver():
 @pytest.mark.parametrize(
     ("decision", "words"),
     [
-        (ApprovalDecided("p", "digest", "deny", "Ann", "no"), "1.0 pay denied by Ann: no"),
-        (ApprovalDecided("p", "digest", "expired"), "1.0 pay not decided in time"),
-        (ApprovalDecided("p", "digest", "superseded", "Ann"), "1.0 pay to be decided anew by Ann"),
+        (ApprovalDecided("p", SIGNED, "deny", "Ann", "no"), "1.0 pay denied by Ann: no"),
+        (ApprovalDecided("p", SIGNED, "expired"), "1.0 pay not decided in time"),
+        (ApprovalDecided("p", SIGNED, "superseded", "Ann"), "1.0 pay to be decided anew by Ann"),
     ],
 )
 def test_a_decision_against_a_call_is_told(decision, words):
@@ -90,9 +92,9 @@ def test_a_decision_against_a_call_is_told(decision, words):
 
 
 def test_edited_arguments_and_the_agent_within_that_asks_are_told():
-    edited = ApprovalAsked("p-2", "1.0", "A", "pay", '{"amount":1}', "other", edited=True)
+    edited = ApprovalAsked("p-2", "1.0", "A", "pay", '{"amount":1}', digest('{"amount":1}'), edited=True)
     assert told(edited)[-1] == ("waits", "1.0 pay(amount=1) waits for a decision: approval p-2, with edited arguments")
-    inner = ApprovalAsked("q", "1.0", "B", "pay", "{}", "other", inner="c_2")
+    inner = ApprovalAsked("q", "1.0", "B", "pay", "{}", digest("{}"), inner="c_2")
     assert told(ToolStarted("1.0", "b", "{}", "keyed"), inner)[-1][1].endswith("approval q, asked in conversation c_2")
 
 

@@ -1,4 +1,5 @@
 from segue import Agent, Limits, handoff, tool
+from segue.core.arguments import digest
 from segue.core.events import (
     AllowanceGiven,
     ApprovalAsked,
@@ -32,6 +33,8 @@ from segue.views.story import (
     text_of,
 )
 from tests.views.telling import conversation
+
+NONE, ONE = digest("{}"), digest('{"amount":1}')
 
 
 def beats(events):
@@ -110,11 +113,11 @@ async def test_the_end_of_a_run_without_an_answer_is_told():
 
 
 async def test_an_approval_is_asked_for_decided_and_then_the_call_is_told_once():
-    ask = ApprovalAsked("p", "1.0", "A", "pay", "{}", "d", expires=7.0)
-    yes = ApprovalDecided("p", "d", "approve", by="Ann")
+    ask = ApprovalAsked("p", "1.0", "A", "pay", "{}", NONE, expires=7.0)
+    yes = ApprovalDecided("p", NONE, "approve", by="Ann")
     found = beats([*begun(("pay", "{}")), ask, yes, ToolStarted("1.0", "pay", "{}", approval="p"), ToolReturned("1.0", "paid")])
     assert found[4:] == [
-        Waits("A", "1.0", "pay", "{}", "p", "d", 7.0),
+        Waits("A", "1.0", "pay", "{}", "p", NONE, 7.0),
         Decided("approve", "Ann", "", "1.0", "pay", "p"),
         Called("A", "1.0", "pay", "{}"),
         Answered("A", "1.0", "pay", "returned", "paid"),
@@ -122,17 +125,19 @@ async def test_an_approval_is_asked_for_decided_and_then_the_call_is_told_once()
 
 
 def test_a_decision_about_edited_arguments_is_told_with_the_call_it_is_about():
-    ask = ApprovalAsked("p", "1.0", "A", "pay", "{}", "d")
-    new = ApprovalAsked("p-2", "1.0", "A", "pay", '{"amount":1}', "e", edited=True)
-    found = beats([*begun(("pay", "{}")), ask, ApprovalDecided("p", "d", "superseded", "Ann"), new, ApprovalDecided("p-2", "e", "approve")])
+    ask = ApprovalAsked("p", "1.0", "A", "pay", "{}", NONE)
+    new = ApprovalAsked("p-2", "1.0", "A", "pay", '{"amount":1}', ONE, edited=True)
+    found = beats(
+        [*begun(("pay", "{}")), ask, ApprovalDecided("p", NONE, "superseded", "Ann"), new, ApprovalDecided("p-2", ONE, "approve")]
+    )
     assert found[5] == Decided("superseded", "Ann", "", "1.0", "pay", "p")
     assert (found[6].edited, found[6].arguments) == (True, '{"amount":1}')
     assert found[7][3:] == ("1.0", "pay", "p-2")
 
 
 def test_a_denial_is_an_outcome_though_it_is_no_event_of_its_own():
-    ask = ApprovalAsked("p", "1.0", "A", "pay", "{}", "d")
-    found = beats([*begun(("pay", "{}")), ask, ApprovalDecided("p", "d", "deny", reason="too much")])
+    ask = ApprovalAsked("p", "1.0", "A", "pay", "{}", NONE)
+    found = beats([*begun(("pay", "{}")), ask, ApprovalDecided("p", NONE, "deny", reason="too much")])
     assert isinstance(found[-1], Answered)
     assert (found[-1].name, found[-1].how) == ("pay", "denied")
     assert "too much" in found[-1].text
@@ -190,7 +195,7 @@ def test_a_drive_that_goes_on_where_another_had_not_ended_is_told_apart_and_a_re
 
 
 def test_a_drive_after_a_decision_a_limit_or_an_answer_is_no_takeover():
-    ask, yes = ApprovalAsked("p", "1.0", "A", "pay", "{}", "d"), ApprovalDecided("p", "d", "approve")
+    ask, yes = ApprovalAsked("p", "1.0", "A", "pay", "{}", NONE), ApprovalDecided("p", NONE, "approve")
     made = [*begun(("pay", "{}")), ask, yes, DriveStarted("e"), ToolFailed("1.0", "raised", "no"), RunEnded("limited", "turns")]
     found = beats([*made, AllowanceGiven({"turns": 2}, "Ann"), DriveStarted("f"), ModelReplied("A", Reply("So be it.")), *begun()[1:3]])
     assert [beat.again for beat in found if isinstance(beat, Driven)] == [False] * 4

@@ -1,4 +1,5 @@
 from segue import Agent, Limits
+from segue.core.arguments import digest
 from segue.core.events import (
     ApprovalAsked,
     ApprovalDecided,
@@ -17,6 +18,7 @@ from segue.views.story import HandedOver
 from segue.views.trace import render, trace
 from tests.views.telling import conversation, second_by_second
 
+FIVE = digest('{"amount":5}')
 CALL = Reply(None, (Call("c", "pay", '{"amount":5}'),), "tool_calls", usage=Usage(10, 2), model="m")
 BEGUN = [Started("c", "A"), InputGiven("r", (User("Pay"),)), DriveStarted("d"), ModelReplied("A", CALL, attempt=2, seconds=0.5)]
 START = ToolStarted("1.0", "pay", '{"amount":5}')
@@ -69,12 +71,12 @@ def test_a_call_without_an_outcome_and_one_that_waits_are_told_as_such():
     under_way = trace(second_by_second([*BEGUN, START]))
     assert "✗ under way" in render(under_way)
     assert "not ended" in render(under_way)
-    asked = [*BEGUN, ApprovalAsked("p", "1.0", "A", "pay", '{"amount":5}', "d")]
+    asked = [*BEGUN, ApprovalAsked("p", "1.0", "A", "pay", '{"amount":5}', FIVE)]
     assert "✗ waits for a person" in render(trace(second_by_second(asked)))
-    denied = trace(second_by_second([*asked, ApprovalDecided("p", "d", "deny")]))
+    denied = trace(second_by_second([*asked, ApprovalDecided("p", FIVE, "deny")]))
     assert [call.how for call in denied.runs[0].turns[0].calls] == ["denied"]
     start = ToolStarted("1.0", "pay", '{"amount":5}', approval="p")
-    approved = trace(second_by_second([*asked, ApprovalDecided("p", "d", "approve"), start, ToolReturned("1.0", "paid")]))
+    approved = trace(second_by_second([*asked, ApprovalDecided("p", FIVE, "approve"), start, ToolReturned("1.0", "paid")]))
     assert [call.how for call in approved.runs[0].turns[0].calls] == ["returned"]
 
 

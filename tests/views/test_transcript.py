@@ -1,8 +1,11 @@
 from segue import Agent, Limits, handoff
+from segue.core.arguments import digest
 from segue.core.events import ApprovalAsked, ApprovalDecided, DriveStarted, InputGiven, ModelReplied, Started
 from segue.core.messages import Call, Reply, User
 from segue.views.transcript import Line, render, transcript
 from tests.views.telling import conversation, second_by_second
+
+FIVE = digest('{"amount":5}')
 
 
 def pay(amount: int) -> str:
@@ -40,8 +43,8 @@ def test_decisions_are_told_with_who_took_them():
             InputGiven("r", (User("Pay"),), by="Ann"),
             DriveStarted("d"),
             ModelReplied("A", Reply(None, (Call("c", "pay", '{"amount":5}'),), "tool_calls")),
-            ApprovalAsked("p", "1.0", "A", "pay", '{"amount":5}', "d"),
-            ApprovalDecided("p", "d", "deny", by="Bob", reason="not today"),
+            ApprovalAsked("p", "1.0", "A", "pay", '{"amount":5}', FIVE),
+            ApprovalDecided("p", FIVE, "deny", by="Bob", reason="not today"),
         ]
     )
     text = render(transcript(rows))

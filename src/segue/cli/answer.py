@@ -43,11 +43,16 @@ async def print_run(stream: Stream, journal: Journal, choice: Choice, *, json: b
         click.echo(visible(response.text) if sys.stdout.isatty() else response.text, color=True)  # nothing is taken out for a pipe
     if failure is not None:
         raise failure
-    if response is not None and response.status == "waiting":
-        kept = "`segue approvals ls` and `segue runs show` tell for what" if journal.durable else "give --journal, so that it can be told"
-        raise NoOutput(f"The run waits for a person: {kept}.", status="waiting")
     if response is not None:
-        response.raise_for_status()
+        raise_unless_done(response, journal)
+
+
+def raise_unless_done(response: Response[Any], journal: Journal) -> None:
+    """Raise the run's error, or `NoOutput` where a person is waited for, with words for the command line."""
+    if response.status == "waiting":
+        mend = "`segue approvals ls` and `segue runs show` tell for what" if journal.durable else "give --journal, so that it can be told"
+        raise NoOutput(f"The run waits for a person: {mend}.", status="waiting")
+    response.raise_for_status()
 
 
 async def _print_new(journal: Journal, conversation: str, printed: int) -> int:

@@ -13,13 +13,13 @@ from segue.cli.asking import Verdict, show
 from segue.cli.choose import Choice
 from segue.cli.safe import json_text, json_visible, visible
 from segue.cli.screen import FAINT, NOTE, TOOL, Screen
-from segue.cli.stage import prepared, resuming, staged
+from segue.cli.stage import prepared, staged
 from segue.cli.store import by_option, conversation_named, every_line, journal_option, json_option, opened, where
 from segue.cli.target import Target
 from segue.core.arguments import canonical, parse
 from segue.core.conversation import Conversation, Status
 from segue.core.events import ApprovalAsked
-from segue.errors import ApprovalError, UsageError
+from segue.errors import ApprovalError, JournalDamaged, JournalNewer, UsageError
 from segue.journal.base import Journal, fold, summary_of
 from segue.views.words import age, counted, moment
 
@@ -48,9 +48,14 @@ async def pending(journal: Journal, conversation: str | None = None) -> list[Pen
     names = [conversation] if conversation else [line.conversation async for line in every_line(journal, status=("waiting", "running"))]
     found: list[Pending] = []
     for name in names:
-        rows = await journal.read(name)
+        try:
+            rows = await journal.read(name)
+            slots = fold(rows).waiting
+        except (JournalDamaged, JournalNewer) as error:
+            click.echo(f"segue: {visible(name)} cannot be looked into: {visible(str(error))}", err=True)
+            continue
         times = {row.event.id: row.at for row in rows if isinstance(row.event, ApprovalAsked)}
-        asked = [slot.approval for slot in fold(rows).waiting if slot.doubt is None and slot.approval is not None]
+        asked = [slot.approval for slot in slots if slot.doubt is None and slot.approval is not None]
         found += [Pending(name, one, times[one.id]) for one in asked]
     inner = {one.asked.inner for one in found}
     return sorted((one for one in found if one.conversation not in inner), key=lambda one: one.at)
@@ -216,7 +221,7 @@ async def _driven_on(wish: Wish, found: Target, choice: Choice, journal: str | N
     """Write a decision down, go on with the conversation, and print what comes of it."""
     async with staged(found, choice, journal, stored=True) as runner:
         one, _ = await _told(runner.journal, wish)
-        await print_run(resuming(runner, one.conversation), runner.journal, choice, json=json)
+        await print_run(runner.resuming(one.conversation), runner.journal, choice, json=json)
 
 
 async def _told(store: Journal, wish: Wish) -> tuple[Pending, Conversation]:
@@ -250,14 +255,14 @@ async def _found(store: Journal, wish: Wish) -> Pending:
         return (exact or waiting)[0]
     if waiting:
         raise UsageError(f"{wish.approval!r} begins the ids of {len(waiting)} approvals. Give more of it.")
-    if name is not None:
-        await outside.decide(store, name, wish.approval, wish.digest or "", "deny", at=clock.now())  # it raises, and says why
-    raise ApprovalError(
+    error = ApprovalError(
         f"No call waits under the approval {wish.approval}: it was decided, or was never asked for. `segue approvals ls` lists those "
         "that wait; --conversation ID tells what became of one.",
         reason="unknown",
         approval=wish.approval,
+        conversation=name,
     )
+    raise openings.past(error, [row.event for row in await store.read(name)] if name else ())
 
 
 def _agreed(asked: ApprovalAsked, verdict: Verdict) -> bool:
@@ -267,5 +272,4 @@ def _agreed(asked: ApprovalAsked, verdict: Verdict) -> bool:
     if verdict.arguments is not None:
         screen.line("  with these arguments instead:", NOTE)
         screen.line(f"  {json_visible(canonical(verdict.arguments))}")
-    question = "  Approve this call? [y/N] " if verdict.approve else "  Deny this call? [y/N] "
-    return input(question).strip().lower() in ("y", "yes")
+    return click.confirm("  Approve this call?" if verdict.approve else "  Deny this call?", err=True)

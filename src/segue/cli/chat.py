@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from segue.cli.answer import printed
+from segue.cli.answer import printed, raise_unless_done
 from segue.cli.asking import ask_about, ask_what_came_of
 from segue.cli.choose import Choice
 from segue.cli.prompt import Prompt
@@ -21,6 +21,7 @@ from segue.cli.target import Target
 from segue.core.conversation import Status
 from segue.errors import SegueError, UsageError
 from segue.response import Response
+from segue.runner import Runner
 from segue.views import trace, usage
 from segue.views.graph import everyone
 
@@ -28,6 +29,7 @@ HELP = """\
 /agent    who has the floor, and who else there is
 /trace    what happened: replies, calls, outcomes, handoffs, times, tokens
 /usage    what was used, by agent and model
+/resume   go on with what was left: after a limit, a failure, or with calls that wait for you
 /reset    begin a new conversation
 /exit     leave; so does Ctrl-D
 Ctrl-C    end the reply that is under way; twice: leave"""
@@ -58,6 +60,7 @@ def converse(
     conversation: str | None = None,
     json: bool = False,
     hints: tuple[str, ...] = (),
+    make_talk: Callable[[Runner, Choice, Screen, str | None], Talk] = Talk,
 ) -> None:
     """Have the conversation, with a person or with a pipe."""
     screen = Screen(sys.stderr if json else sys.stdout)
@@ -66,7 +69,7 @@ def converse(
         runner = loop.run(stage.__aenter__())
         leaving.callback(lambda: loop.run(stage.__aexit__(None, None, None)))
         name = loop.run(conversation_named(runner.journal, conversation)) if conversation else None
-        talk = Talk(runner, choice, screen, name)
+        talk = make_talk(runner, choice, screen, name)
         if not sys.stdin.isatty():
             _once(loop, talk, sys.stdin.read().strip(), json=json)
             return
@@ -84,7 +87,7 @@ def _once(loop: asyncio.Runner, talk: Talk, text: str, *, json: bool) -> None:
         click.echo(printed(response, talk.choice))
     click.echo(f"segue: {talk.teller.sum_up(response)}", err=True)
     _name(talk)
-    response.raise_for_status()
+    raise_unless_done(response, talk.runner.journal)
 
 
 def _name(talk: Talk) -> None:
@@ -155,8 +158,8 @@ class Chat:
         self._screen.line()
         try:
             response = self._loop.run(work)
-            while (decided := self._decide(response)) is not None:
-                response = decided
+            while (decision := self._decision(response)) is not None:
+                response = self._loop.run(decision)
         except KeyboardInterrupt:
             self._interrupts += 1
             self._screen.line("  ■ cancelled; the conversation goes on", WRONG)
@@ -169,17 +172,19 @@ class Chat:
         self._screen.line()
         return True
 
-    def _decide(self, response: Response[Any]) -> Response[Any] | None:
-        """Ask about the first call that waits for a person; `None` if none does, or the person leaves it open."""
+    def _decision(self, response: Response[Any]) -> Coroutine[Any, Any, Response[Any]] | None:
+        """What follows from what the person says about a call that waits; `None` if none does, or it is left open."""
         by = os.environ.get("USER", "")
-        for slot in response.waiting_for:
-            if slot.doubt is not None:
-                found = ask_what_came_of(slot, self._screen, self._prompt.line)
-                if found:
-                    return self._loop.run(self._talk.settle(slot, found, by=by))
-            elif slot.approval is not None:
-                verdict = ask_about(slot.approval, self._screen, self._prompt.line)
-                return self._loop.run(self._talk.decide(slot, verdict, by=by))
+        try:
+            for slot in response.waiting_for:
+                if slot.doubt is None and slot.approval is not None:
+                    return self._talk.decide(slot, ask_about(slot.approval, self._screen, self._prompt.line), by=by)
+                if slot.doubt is not None and (found := ask_what_came_of(slot, self._screen, self._prompt.line)):
+                    return self._talk.settle(slot, found, by=by)
+        except KeyboardInterrupt:
+            self._interrupts += 1
+            self._screen.line()
+            self._screen.line("  It waits; /resume asks again.", NOTE)
         return None
 
     # -- commands
@@ -198,6 +203,8 @@ class Chat:
                 self._screen.line(trace.render(trace.trace(rows), width=min(self._screen.width, 100)).rstrip())
             case "/usage":
                 self._screen.line(usage.render(usage.usage(self._loop.run(self._talk.rows()))))
+            case "/resume" if self._talk.conversation is not None:
+                return self._work_on(self._talk.resume())
             case "/reset":
                 self._talk.conversation = None
                 self._screen.line(f"A new conversation: {self._talk.runner.team.entry.name} has the floor.")

@@ -17,7 +17,7 @@ from segue.crashtest.places import named
 from segue.crashtest.points import point_from, points_of
 from segue.crashtest.report import Report, Result
 from segue.crashtest.scenario import read_scenario
-from segue.crashtest.stores import check_journal
+from segue.crashtest.stores import SQLITE, check_journal, shown
 from segue.crashtest.trials import Stage
 from segue.crashtest.workers import make_trials
 from segue.errors import UsageError
@@ -29,7 +29,7 @@ SCENARIO = "crash.toml"
 @click.command()
 @click.argument("target")
 @click.option("-s", "--scenario", metavar="FILE", help=f"What is played; {SCENARIO} beside the target, if nothing is said.")
-@click.option("--journal", metavar="ADDRESS", default="sqlite", show_default=True, help="Or postgresql://...; each trial has a fresh one.")
+@click.option("--journal", metavar="WHERE", default="sqlite", show_default=True, help="Or postgresql://...; each trial has a fresh one.")
 @click.option("--only", metavar="POINT", multiple=True, help="Kill at this point only, such as after:7 or entry:2.0.")
 @click.option("--twice", is_flag=True, help="Kill the process that goes on, too, at each of its points.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Trials side by side; if nothing is said, one for each processor.")
@@ -62,12 +62,13 @@ def crashtest(
     sys.path[:0] = [str(Path.cwd()), str(file.resolve().parent)]
     stage = Stage(read_scenario(file), _agent(target), _model, journal, timeout, keep.resolve() if keep else None)
     reference = stage.reference()
-    trials = wishes or [(point,) for point in points_of(reference.ledger, 1)]
+    trials = wishes or [(point,) for point in points_of(reference.account, 1)]
     results = make_trials(stage, reference, trials, twice=twice, jobs=jobs or os.cpu_count() or 1, tell=_progress())
-    command = ["segue", "crashtest", target, *(["--scenario", scenario] if scenario else [])]
-    report = Report(target, str(file), journal, command, reference, results)
+    options = [("--scenario", scenario), ("--journal", shown(journal) if journal != SQLITE else "")]
+    command = ["segue", "crashtest", target, *(word for name, value in options if value for word in (name, value))]
+    report = Report(target, str(file), shown(journal), command, reference, results)
     click.echo(json_text(report.as_json(), indent=2 if sys.stdout.isatty() else None) if json else visible(report.as_text()))
-    click.get_current_context().exit(1 if report.having("wrong") else 0)
+    click.get_current_context().exit(report.exit_code)
 
 
 def _scenario(target: str, given: str | None) -> Path:

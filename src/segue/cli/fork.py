@@ -8,6 +8,7 @@ import click
 from segue import clock, outside
 from segue.cli.safe import json_text
 from segue.cli.store import conversation_named, journal_option, json_option, opened, where
+from segue.core.events import Started
 
 
 @click.command()
@@ -22,13 +23,15 @@ def fork(conversation: str, at: int | None, allow_effects: bool, journal: str | 
     The place must be one between turns. Calls beyond it that may have changed the world are named, and keep from forking. ID may
     be the beginning of an id; `segue runs show ID --json` tells the places.
     """
-    name, new = asyncio.run(_fork(where(journal), conversation, at, allow_effects))
-    click.echo(json_text({"conversation": new, "origin": name}) if json else new)
+    new, origin = asyncio.run(_fork(where(journal), conversation, at, allow_effects))
+    click.echo(json_text({"conversation": new, "origin": origin}) if json else new)
 
 
 async def _fork(place: str, given: str, at: int | None, allow: bool) -> tuple[str, str]:
+    """The new conversation's id, and what it says of where it comes from."""
     async with opened(place) as store:
         name = await conversation_named(store, given)
         new = f"c_{os.urandom(16).hex()}"
         await outside.fork(store, name, at=at, effects="allow" if allow else "refuse", new_id=new, now=clock.now())
-    return name, new
+        begun = (await store.read(new))[0].event
+    return new, begun.origin if isinstance(begun, Started) else name

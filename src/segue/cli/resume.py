@@ -6,7 +6,7 @@ import click
 
 from segue.cli.answer import print_run
 from segue.cli.choose import Choice
-from segue.cli.stage import prepared, resuming, staged
+from segue.cli.stage import prepared, staged
 from segue.cli.store import conversation_named, journal_option
 from segue.cli.target import Target
 from segue.errors import UsageError
@@ -35,4 +35,4 @@ def resume(conversation: str, target: str, model: str | None, journal: str | Non
 async def _resume(found: Target, choice: Choice, journal: str | None, given: str, *, json: bool, events: bool) -> None:
     async with staged(found, choice, journal, stored=True) as runner:
         name = await conversation_named(runner.journal, given)
-        await print_run(resuming(runner, name), runner.journal, choice, json=json, events=events)
+        await print_run(runner.resuming(name), runner.journal, choice, json=json, events=events)

@@ -8,11 +8,12 @@ import click
 
 from segue import clock
 from segue.cli.answer import waiting_json
+from segue.cli.keep import erase, export, prune
 from segue.cli.safe import json_text
 from segue.cli.screen import AGENT, FAINT, NOTE, SWITCH, TOOL, WRONG, Screen
 from segue.cli.store import (
-    WHEN,
     conversation_named,
+    filter_options,
     journal_option,
     json_option,
     line_from,
@@ -21,7 +22,7 @@ from segue.cli.store import (
     where,
 )
 from segue.core.conversation import Conversation
-from segue.journal.base import STATUSES, Line, Stored, fold
+from segue.journal.base import Line, Stored, fold
 from segue.views import record, usage
 from segue.views.words import age, counted, moment
 
@@ -48,28 +49,21 @@ def runs() -> None:
 
 @runs.command()
 @journal_option
-@click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; may be given several times.")
-@click.option("--agent", metavar="NAME", help="Only where this agent has the floor.")
-@click.option("--since", type=WHEN, help="Only what was changed since then: an age such as 7d, or a date.")
-@click.option("--before", type=WHEN, help="Only what was changed last before then.")
+@filter_options
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
 @click.option("--after", metavar="ID", help="The page after this conversation.")
 @json_option
 def ls(
     journal: str | None,
-    status: tuple[str, ...],
-    agent: str | None,
-    since: float | None,
-    before: float | None,
     limit: int,
     after: str | None,
     json: bool,
+    **filters: Any,
 ) -> None:
     """List conversations, the last changed first.
 
     The status is "running" where there is work left, "waiting" where a person is asked, else how the last run ended.
     """
-    filters = {"status": status, "agent": agent, "since": since, "before": before}
     lines, more = asyncio.run(_page(where(journal), after, limit, filters))
     if json:
         for line in lines:
@@ -172,3 +166,7 @@ def _mends(c: Conversation, journal: str | None) -> list[str]:
     if len(c.waiting) > len(doubts):
         mends.append(f"Calls wait for a decision: segue approvals ls{at}")
     return mends
+
+
+for command in (export, prune, erase):
+    runs.add_command(command)

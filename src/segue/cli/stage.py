@@ -6,23 +6,18 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from segue import clock, openings
 from segue.cli.choose import Choice, choose
 from segue.cli.screen import FAINT, NOTE, Screen
 from segue.cli.store import USUAL, opened
 from segue.cli.target import Target, load
-from segue.core.conversation import Conversation
-from segue.core.events import Event
-from segue.errors import ConversationBusy
 from segue.journal.base import Journal
 from segue.runner import Runner
-from segue.streams import Stream
 
 
 def prepared(target: str, model: str | None) -> tuple[Target, Choice]:
     """What a target names, and the model that replies, which people are told."""
     found = load(target)
-    choice = choose(found.agent, model, found.example, found.runner._model if found.runner is not None else None)
+    choice = choose(found.agent, model, found.example, found.runner.model if found.runner is not None else None)
     banner(choice)
     return found, choice
 
@@ -67,24 +62,4 @@ def runner_of(found: Target, choice: Choice, journal: Journal | None) -> Runner:
         return Runner(found.agent, model=choice.model, journal=journal)
     if choice.model is None and (journal is None or journal is given.journal):
         return given
-    return Runner(
-        given.team.entry,
-        agents=[member.agent for member in given.team],
-        model=choice.model or given._model,
-        journal=journal,
-        deps=given.deps,
-        limits=given.limits,
-        busy=given.busy,
-        on_change=given._desk._on_change,
-    )
-
-
-def resuming(runner: Runner, conversation: str, *, listen: bool = False) -> Stream:
-    """A conversation gone on with where it was left. Raises `ConversationBusy` where a living driver has it."""
-
-    async def opening(c: Conversation) -> list[Event] | Conversation:
-        if await runner._desk.elsewhere(c) and runner.engine is None:
-            raise ConversationBusy(f"The conversation {conversation} is being run elsewhere.", conversation=conversation)
-        return openings.resumed(c, now=clock.now())
-
-    return runner.open(conversation, opening, listen=listen)
+    return given.like(model=choice.model, journal=journal)

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import click
 
 from segue import clock
-from segue.errors import UsageError
-from segue.journal.base import Journal, Line, Stored, fold, summary_of
+from segue.errors import JournalDamaged, JournalNewer, UsageError
+from segue.journal.base import STATUSES, Journal, Line, Stored, fold, summary_of
 from segue.journal.resolve import journal_from
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -22,6 +22,31 @@ USUAL = "segue.db"
 PAGE = 200
 _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)")
+
+
+class When(click.ParamType[float]):
+    """A time: an age ("90min", "12h", "7d", "2w") or a date ("2026-11-21", "2026-11-21T09:30"), as seconds since the epoch."""
+
+    name = "when"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """How it is shown in the help."""
+        return "AGE|DATE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it."""
+        if isinstance(value, float):
+            return value
+        age = _AGE.fullmatch(value.strip())
+        if age is not None:
+            return clock.now() - float(age[1]) * _UNITS[age[2]]
+        try:
+            return datetime.fromisoformat(value).timestamp()
+        except (ValueError, OverflowError, OSError):
+            self.fail(f"{value!r} is neither an age (90min, 12h, 7d, 2w) nor a date (2026-11-21, 2026-11-21T09:30).", param, ctx)
+
+
+WHEN = When()
 
 
 def journal_option(command: Command) -> Command:
@@ -33,6 +58,18 @@ def journal_option(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """`--json`, for commands whose answer is a value or a list of them."""
     return click.option("--json", is_flag=True, help="Print JSON; of a list, a line for each.")(command)
+
+
+def filter_options(command: Command) -> Command:
+    """The words that narrow a list of conversations."""
+    for option in (
+        click.option("--before", type=WHEN, help="Only what was changed last before then."),
+        click.option("--since", type=WHEN, help="Only what was changed since then: an age such as 7d, or a date."),
+        click.option("--agent", metavar="NAME", help="Only where this agent has the floor."),
+        click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; may be given several times."),
+    ):
+        command = option(command)
+    return command
 
 
 def by_option(command: Command) -> Command:
@@ -73,7 +110,7 @@ async def every_line(journal: Journal, **filters: Any) -> AsyncIterator[Line]:
 
 async def conversation_named(journal: Journal, given: str) -> str:
     """The id of the conversation that is meant: its own, or the beginning of it that no other has."""
-    if given and await journal.read(given):
+    if given and await _there(journal, given):
         return given
     found = [line.conversation async for line in every_line(journal) if line.conversation.startswith(given)]
     if not found:
@@ -84,6 +121,13 @@ async def conversation_named(journal: Journal, given: str) -> str:
     return found[0]
 
 
+async def _there(journal: Journal, conversation: str) -> bool:
+    try:
+        return bool(await journal.read(conversation))
+    except (JournalDamaged, JournalNewer):
+        return True  # it cannot be read, but it can be erased
+
+
 async def line_of(journal: Journal, conversation: str) -> Line:
     """A conversation as lists tell it."""
     return line_from(conversation, await journal.read(conversation))
@@ -92,28 +136,3 @@ async def line_of(journal: Journal, conversation: str) -> Line:
 def line_from(conversation: str, rows: list[Stored]) -> Line:
     """A conversation as lists tell it, from its events."""
     return Line(conversation, rows[-1].seq, rows[0].at, rows[-1].at, summary_of(fold(rows)))
-
-
-class When(click.ParamType[float]):
-    """A time: an age ("90min", "12h", "7d", "2w") or a date ("2026-11-21", "2026-11-21T09:30"), as seconds since the epoch."""
-
-    name = "when"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """How it is shown in the help."""
-        return "AGE|DATE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read it."""
-        if isinstance(value, float):
-            return value
-        age = _AGE.fullmatch(value.strip())
-        if age is not None:
-            return clock.now() - float(age[1]) * _UNITS[age[2]]
-        try:
-            return datetime.fromisoformat(value).timestamp()
-        except (ValueError, OverflowError, OSError):
-            self.fail(f"{value!r} is neither an age (90min, 12h, 7d, 2w) nor a date (2026-11-21, 2026-11-21T09:30).", param, ctx)
-
-
-WHEN = When()

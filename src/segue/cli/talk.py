@@ -9,7 +9,6 @@ from segue.cli.answer import told
 from segue.cli.asking import Verdict
 from segue.cli.choose import Choice
 from segue.cli.screen import WRONG, Screen
-from segue.cli.stage import resuming
 from segue.cli.teller import Teller
 from segue.core.conversation import Conversation
 from segue.core.fold import replay
@@ -50,7 +49,7 @@ class Talk:
     async def resume(self, before: Conversation | None = None) -> Response[Any]:
         """Go on with the conversation where it was left, and tell what happens; `before`: what happened since is told first."""
         assert self.conversation is not None
-        return await self._follow(resuming(self.runner, self.conversation, listen=True), before)
+        return await self._follow(self.runner.resuming(self.conversation, listen=True), before)
 
     async def decide(self, slot: Slot, verdict: Verdict, *, by: str = "") -> Response[Any]:
         """Approve or deny a call that waits, and tell what happens then. A decision that comes too late is told, and not taken."""

@@ -79,9 +79,9 @@ class Teller:
                 how = {"transfer": "→", "call": "asks", "return": "answers"}[kind]
                 self._hush()
                 self._screen.rule(f"{source} {how} {target}", SWITCH)
-            case Waits(_, _, name, arguments):
+            case Waits() if not beat.edited:  # whoever edits decides at once
                 self._hush()
-                self._screen.line(f"  ? {call_words(name, arguments, self._screen.width - 30)} waits for a decision", NOTE)
+                self._screen.line(f"  ? {call_words(beat.name, beat.arguments, self._screen.width - 30)} waits for a decision", NOTE)
             case Ended(kind, _, words) if kind != "failed":  # a failure is raised, and told there
                 self._hush()
                 self._screen.remark("  ■ ", f"{kind}: {words}", WRONG)

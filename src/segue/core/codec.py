@@ -16,6 +16,9 @@ from segue.errors import JournalDamaged, JournalNewer
 
 VERSION = 1
 
+LARGEST = 1e300
+"""No time and no sum of money is larger: what is, is damage."""
+
 KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 """The kinds that this version knows; the kind is the event's name."""
 
@@ -48,7 +51,8 @@ def _loaded(data: bytes | str) -> Any:
     try:
         return from_json(data)
     except ValueError:
-        return json.loads(data)  # half a surrogate pair as an escape, or no JSON at all
+        text = data if isinstance(data, str) else data.decode()  # here: `json` would guess at the encoding, and load what reads it
+        return json.loads(text)  # half a surrogate pair as an escape, or no JSON at all
 
 
 def _written(value: Any) -> Any:
@@ -83,6 +87,12 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _finite(value: float) -> float:
+    if not -LARGEST <= value <= LARGEST:
+        raise ValueError("a number without an end")
+    return value
+
+
 _ANY: Reader = dict.fromkeys((str, int, float, bool, NoneType, list, dict), _same)
 
 
@@ -92,7 +102,7 @@ def _reader(hint: Any) -> Reader:
     if hint is Any:
         return _ANY
     if hint is float:
-        return {float: _same, int: _same}
+        return {float: _finite, int: _finite}
     if hint in (str, int, bool, NoneType):
         return {hint: _same}
     if origin is Literal:

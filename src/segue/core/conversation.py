@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple, assert_never
 
+from segue.core.closing import Entry
 from segue.core.events import InputGiven, RunEnded
 from segue.core.floor import Frame
 from segue.core.limits import DEFAULTS, IDLE_DRIVES, OUTPUT_REFUSALS, Limits, Spent, over
 from segue.core.log import Log, Names
 from segue.core.messages import NOTHING, Content, Json, Reply, Usage, User
-from segue.core.turns import Entry, Slot, Turn
+from segue.core.turns import Slot, Turn
 
 
 class Status(Enum):
@@ -77,7 +78,7 @@ class Conversation(NamedTuple):
     instructions: Mapping[str, str] = NOTHING
     """As last rendered, by agent."""
     uniques: Mapping[str, Content] = NOTHING
-    """Outcomes of unique calls, by `turns.same_call`."""
+    """Outcomes of unique calls, by `closing.same_call`."""
     usage: Usage = Usage()
 
     @property
@@ -126,13 +127,14 @@ def next_steps(conversation: Conversation) -> list[Step]:
     An empty list means that a driver's work is over (`conversation.status` gives the reason), or that all that is left
     are calls which this drive has begun.
     """
-    if conversation.idle_drives > IDLE_DRIVES and conversation.status in (Status.MODEL, Status.TOOLS):
-        return [EndRun(_NO_PROGRESS)]
+    stuck = NO_PROGRESS if conversation.idle_drives > IDLE_DRIVES else None
     match conversation.status:
         case Status.MODEL:
-            end = end_due(conversation)
+            end = end_due(conversation) or stuck
             return [EndRun(end)] if end else [CallModel(conversation.active)]
         case Status.TOOLS:
+            if stuck:
+                return [EndRun(stuck)]
             turn = conversation.turn
             assert turn is not None
             steps: list[Step] = []
@@ -150,7 +152,7 @@ def next_steps(conversation: Conversation) -> list[Step]:
             assert_never(conversation.status)
 
 
-_NO_PROGRESS = RunEnded(
+NO_PROGRESS = RunEnded(
     "parked",
     "no progress",
     f"It was driven {IDLE_DRIVES} times, and each time the process ended before anything was done: find out what kills it, then resume.",

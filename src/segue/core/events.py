@@ -147,6 +147,9 @@ class ToolFailed:
     transfer: bool = False
     """The call was a generated transfer."""
     seconds: float = 0.0
+    usage: Usage = UNUSED
+    """The tokens that an agent used as a tool has used."""
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

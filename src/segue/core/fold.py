@@ -4,7 +4,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, assert_never
 
-from segue.core import turns
+from segue.core import closing, turns
+from segue.core.closing import Entry
 from segue.core.conversation import Conversation, Run, Status, end_due
 from segue.core.earlier import adopt
 from segue.core.events import (
@@ -30,7 +31,7 @@ from segue.core.floor import Frame
 from segue.core.limits import DEFAULTS, Limits, Spent
 from segue.core.log import Log
 from segue.core.messages import Assistant, Json, Message, User
-from segue.core.turns import Entry, Turn
+from segue.core.turns import Turn
 from segue.errors import IllegalEvent, UsageError
 
 _ALWAYS = frozenset({DriveStarted, ToolLate})
@@ -87,22 +88,40 @@ def apply(conversation: Conversation, event: Event) -> Conversation:
         case AllowanceGiven():
             return _allowed(c, event)
         case ToolLate():
-            return _noted(c, turns.late_note(event))
+            return _noted(c, closing.late_note(event))
         case Started():
             return _started(c, event)
         case _:
             assert_never(event)
 
 
-def as_left(c: Conversation, event: Event) -> Conversation:
-    """The conversation as its run has left it, where `event` ended that run and another, which was queued, began at once."""
-    if c.status in (Status.IDLE, Status.ENDED):
-        return c
+def as_left(run: str, before: Conversation, event: Event, after: Conversation) -> Conversation | None:
+    """The conversation as a run has left it, where `event` ended that run and another, which was queued, began at once.
+
+    `None` where the event did not: a run that ends with nothing behind it is left as `after`.
+    """
+    if not _has(before, run) or _has(after, run):
+        return None
+    if before.run.id != run:  # it gave way to a later one before its own turn came
+        start = after.run.start
+        return _superseded(after)._replace(context=before.context, run=Run(run, start=start), log=after.log.upto(start))
+    if before.status in (Status.IDLE, Status.ENDED):
+        return before
+    left = before._replace(queue=())
     if not isinstance(event, InputGiven):
-        c = apply(c._replace(queue=()), event)
-        if c.status is not Status.MODEL:
-            return c
-    return c._replace(status=Status.ENDED, ended=SUPERSEDED, turn=None, queue=(), answer=None)
+        left = apply(left, event)
+    if left.turn is not None:
+        left = _settled(left, turns.supersede(left.turn), left.seq)
+    return _superseded(left) if left.status is Status.MODEL else left
+
+
+def _superseded(c: Conversation) -> Conversation:
+    return c._replace(status=Status.ENDED, ended=SUPERSEDED, queue=(), answer=None)
+
+
+def _has(c: Conversation, run: str) -> bool:
+    """Whether a run goes on, or waits for its turn."""
+    return c.run.id == run or any(event.run == run for event in c.queue)
 
 
 def _started(c: Conversation, event: Started) -> Conversation:
@@ -172,7 +191,7 @@ def _replied(c: Conversation, event: ModelReplied) -> Conversation:
     if reply.calls and whole:
         turn, ids = turns.open_turn(c.turns + 1, event.agent, reply, c.ids)
         return c._replace(**_counts(c, event), status=Status.TOOLS, turn=turn, ids=ids)
-    messages = turns.said(event.agent, reply)
+    messages = closing.said(event.agent, reply)
     if event.refused is not None:
         entry = Entry((*messages, User(event.refused)), only=event.agent)
         return c._replace(**_counts(c, event, refused=1), log=c.log.append(entry))
@@ -201,7 +220,7 @@ def _settled(c: Conversation, turn: Turn, seq: int) -> Conversation:
         turn = turns.supersede(turn)
     if turn.open:
         return c._replace(seq=seq, turn=turn, status=Status.HUMAN if turn.waiting == turn.open else Status.TOOLS)
-    closed = turns.close(turn, c.run.spent, c.run.limits, c.stack, len(c.log), c.run.start)
+    closed = closing.close(turn, c.run.spent, c.run.limits, c.stack, len(c.log), c.run.start)
     log = c.log.append(closed.entry)
     for note in c.notes:
         log = log.append(Entry((note,)))
@@ -223,7 +242,7 @@ def _settled(c: Conversation, turn: Turn, seq: int) -> Conversation:
 
 
 def _run_ended(c: Conversation, event: RunEnded) -> Conversation:
-    c = c._replace(seq=c.seq + 1, status=Status.ENDED, ended=event, answer=None)
+    c = c._replace(seq=c.seq + 1, status=Status.ENDED, ended=event, answer=None, idle_drives=0)
     if event.kind == "parked":
         return c  # with its open calls and its queue: nothing is tried before the code is mended
     if c.turn is not None:

@@ -1,28 +1,23 @@
-"""One turn: a reply and the outcomes of its calls, from the first call to the moment it closes.
-Here the rules of R8, R12, R13 and R24 are decided. What a closed turn leaves is an entry of the log, the stack of
-who has the floor, and changes of the context."""
+"""One turn: a reply and its calls, from the first call to the last outcome.
+Here it is decided what may happen to a call (R8, R25, R28 to R30), and how a call is sent to providers again.
+What a turn leaves when it closes is decided elsewhere."""
 
 import re
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple, assert_never
 
-from segue.core.arguments import parse
+from segue.core.arguments import digest, parse
 from segue.core.events import (
     ApprovalAsked,
     ApprovalDecided,
-    Handoff,
     Outcome,
     ToolFailed,
-    ToolLate,
     ToolReturned,
     ToolSettled,
     ToolStarted,
     ToolUnknown,
 )
-from segue.core.floor import Frame, misdirected, switch
-from segue.core.limits import Limits, Spent, handoff_refusal
 from segue.core.log import Names
-from segue.core.messages import Assistant, Call, Content, Json, Message, Reply, ToolAnswer, Usage, User
+from segue.core.messages import Call, Reply
 from segue.errors import ArgumentsRefused, IllegalEvent
 
 CUT = frozenset({"length", "content_filter"})
@@ -66,31 +61,6 @@ class Turn(NamedTuple):
     """How many calls lack their outcome."""
     waiting: int = 0
     """How many of these wait for a person."""
-
-
-class Entry(NamedTuple):
-    """What one closed turn, or one input, adds to views.
-
-    `clean` is what is left once a handoff has gone by: refused handoffs are dropped (R13); `None` if nothing differs.
-    `only` names the one agent that is shown the entry; empty for all.
-    """
-
-    messages: tuple[Message, ...]
-    clean: tuple[Message, ...] | None = None
-    only: str = ""
-
-
-class Closed(NamedTuple):
-    """What a turn leaves."""
-
-    entry: Entry
-    stack: tuple[Frame, ...]
-    context: Mapping[str, Json]
-    spent: Spent
-    unique: Mapping[str, Content]
-    """Outcomes of unique calls, by `same_call`."""
-    usage: Usage
-    """The tokens of agents that were used as tools."""
 
 
 def open_turn(number: int, agent: str, reply: Reply, ids: Names) -> tuple[Turn, Names]:
@@ -143,6 +113,8 @@ def update(turn: Turn, event: Outcome | ToolStarted | ToolSettled | ApprovalAske
                 raise IllegalEvent(f"The outcome of the call at {slot.place} is not in doubt.")
             slot = slot._replace(outcome=ToolReturned(slot.place, event.content))
         case ApprovalAsked():
+            if digest(event.arguments) != event.digest:
+                raise IllegalEvent(f"The approval {event.id} is not for the arguments that it shows.")
             taken = any(other.approval and other.approval.id == event.id for other in turn.slots)
             if waited or taken or (slot.started is not None) != bool(event.inner):
                 raise IllegalEvent(f"The call at {slot.place} cannot be put to a person now, or not under this id.")
@@ -171,10 +143,13 @@ def _index(turn: Turn, event: Outcome | ToolStarted | ToolSettled | ApprovalAske
 def _started(slot: Slot, event: ToolStarted, drive: int) -> Slot:
     if slot.waits:
         raise IllegalEvent(f"The call at {slot.place} waits for a person.")
-    if slot.started is not None and (slot.drive == drive or slot.started.effect == "once"):
-        raise IllegalEvent(f"The call at {slot.place} was started already.")
-    approval = slot.approval if slot.approval and not slot.approval.inner else None
-    if event.approval != (approval.id if approval else None) or (approval and approval.arguments != event.arguments):
+    first, approval = slot.started, slot.approval
+    if first is not None:
+        if slot.drive == drive or first.effect == "once":
+            raise IllegalEvent(f"The call at {slot.place} was started already.")
+        if (event.name, event.arguments, event.approval) != (first.name, first.arguments, first.approval):
+            raise IllegalEvent(f"The call at {slot.place} was begun as another one: it cannot be begun again as this.")
+    elif event.approval != (approval.id if approval else None) or (approval and approval.arguments != event.arguments):
         raise IllegalEvent(f"The call at {slot.place} was not approved as it is.")
     return slot._replace(started=event, drive=drive)
 
@@ -185,7 +160,7 @@ def _decided(slot: Slot, event: ApprovalDecided) -> Slot:
     if slot.decision is not None or approval.digest != event.digest:
         raise IllegalEvent(f"The approval {event.id} is decided already, or is for other arguments.")
     if approval.inner:
-        return slot._replace(decision=event, drive=0)  # to be taken up again, and told to the one that asked
+        return slot._replace(decision=event, drive=-1)  # to be taken up again by any drive, and told to the one that asked
     if event.decision == "superseded":
         return slot._replace(approval=None)
     slot = slot._replace(decision=event)
@@ -202,151 +177,21 @@ def supersede(turn: Turn) -> Turn:
             continue
         if slot.started is None:
             turn = update(turn, ToolFailed(slot.place, "superseded", "Not done: the user has said something new."), 0)
-        elif slot.doubt is not None:
-            turn = update(turn, ToolUnknown(slot.place, slot.doubt.words), 0)
+        elif slot.waits:
+            words = slot.doubt.words if slot.doubt is not None else _LEFT_WAITING.format(name=slot.call.name)
+            turn = update(turn, ToolUnknown(slot.place, words), 0)
     return turn
 
 
-def close(turn: Turn, spent: Spent, limits: Limits, stack: tuple[Frame, ...], at: int, run_start: int) -> Closed:
-    """Say what a turn leaves once every call has its outcome. `at` is where its entry will stand in the log."""
-    winner, contents, limited = _choose(turn, spent, limits, stack)
-    context: dict[str, Json] = {}
-    unique: dict[str, Content] = {}
-    usage, cost = Usage(), 0.0
-    for slot, content in zip(turn.slots, contents, strict=True):
-        if isinstance(slot.outcome, ToolReturned):
-            context.update(slot.outcome.context)
-            if slot.outcome.usage.total:
-                usage, cost = usage.plus(slot.outcome.usage), cost + slot.outcome.cost
-        if slot.started is not None and slot.started.unique and not isinstance(slot.outcome, ToolFailed):
-            unique[same_call(slot.started.name, slot.started.arguments)] = content
-    handoff = _handoff(turn.slots[winner]) if winner is not None else None
-    if handoff is not None:
-        stack = switch(stack, handoff, at, run_start)
-    spent = _spend(turn, spent, contents, handoff, limited)
-    if usage.total:
-        spent = spent._replace(usage=spent.usage.plus(usage), cost=spent.cost + cost)
-    return Closed(_entry(turn, contents, winner), stack, context, spent, unique, usage)
-
-
-def same_call(name: str, arguments: str) -> str:
-    """What two equal calls of a unique tool have in common; `arguments` in canonical form."""
-    return f"{name}\n{arguments}"
-
-
-def _handoff(slot: Slot) -> Handoff | None:
-    return slot.outcome.handoff if isinstance(slot.outcome, ToolReturned) else None
-
-
-def _choose(turn: Turn, spent: Spent, limits: Limits, stack: tuple[Frame, ...]) -> tuple[int | None, list[Content], bool]:
-    """Find the handoff that wins (the first that may be made, R12), what each call is answered, and whether a limit refused one."""
-    winner: int | None = None
-    first = ""
-    limited = False
-    contents: list[Content] = []
-    for index, slot in enumerate(turn.slots):
-        content = _content(slot)
-        handoff = _handoff(slot)
-        if handoff is None:
-            limited = limited or (isinstance(slot.outcome, ToolFailed) and slot.outcome.kind == "limit")
-        elif winner is not None:
-            content = content or f"Not transferred to {handoff.agent}: the conversation went to {first}."
-        elif words := misdirected(handoff, stack):
-            content = _told(content, words)
-        elif words := handoff_refusal(spent, limits, len(stack), kind=handoff.kind, active=turn.agent, target=handoff.agent):
-            limited = True
-            content = _told(content, words)
-        else:
-            winner, first = index, handoff.agent
-            content = content or _done(handoff)
-        contents.append(content)
-    return winner, contents, limited
-
-
-def _told(content: Content, words: str) -> Content:
-    """What a function returned, and that the handoff it asked for was not made."""
-    if isinstance(content, str):
-        return f"{content}\n\n{words}" if content else words
-    return [*content, {"type": "text", "text": words}]
-
-
-def _done(handoff: Handoff) -> str:
-    match handoff.kind:
-        case "transfer":
-            return f"Transferred to {handoff.agent}. Adopt persona immediately."
-        case "call":
-            return f"{handoff.agent} has the floor."
-        case "return":
-            return f"Returned to {handoff.agent}."
-        case _:
-            assert_never(handoff.kind)
-
-
-def _content(slot: Slot) -> Content:
-    assert slot.outcome is not None
-    match slot.outcome:
-        case ToolReturned(content=content):
-            return _told_edit(slot, content or "")
-        case ToolFailed(words=words) | ToolUnknown(words=words):
-            return words
-        case _:
-            assert_never(slot.outcome)
+_LEFT_WAITING = (
+    "Ended while it waited for a person, because the user has said something new. "
+    "It is not known what {name} had done before. Do not repeat it."
+)
 
 
 def approval_id(key: str, asked: int) -> str:
     """The id of the next approval of a call, by the call's key and by how many were asked for it before."""
     return f"{key[:16]}-{asked + 1}" if asked else key[:16]
-
-
-def _told_edit(slot: Slot, content: Content) -> Content:
-    """A result, and that a person had changed the arguments, where one had: the model must not take its own for granted."""
-    if slot.approval is None or not slot.approval.edited:
-        return content
-    words = f"[A person changed the arguments before the call was made, to {slot.approval.arguments}]"
-    return f"{words}\n{content}" if isinstance(content, str) else [{"type": "text", "text": words}, *content]
-
-
-def _entry(turn: Turn, contents: list[Content], winner: int | None) -> Entry:
-    """The turn's messages, without generated transfers that lost; `clean` also without those that were refused (R13)."""
-    if signed(turn.reply):
-        return Entry(_messages(turn, contents, range(len(turn.slots))))
-    every = range(len(turn.slots))
-    failed = [index for index in every if index != winner and _is_failed_transfer(turn.slots[index].outcome)]
-    if not failed:
-        return Entry(_messages(turn, contents, every))
-    lost = [index for index in failed if winner is not None and isinstance(turn.slots[index].outcome, ToolReturned)]
-    messages = _messages(turn, contents, [index for index in every if index not in lost])
-    return Entry(messages, clean=_messages(turn, contents, [index for index in every if index not in failed]))
-
-
-def _is_failed_transfer(outcome: Outcome | None) -> bool:
-    """Whether a call that did not win was a generated transfer, refused before it was made or when the turn closed."""
-    match outcome:
-        case ToolReturned(handoff=handoff):
-            return handoff is not None and handoff.generated
-        case ToolFailed(transfer=transfer):
-            return transfer
-        case _:
-            return False
-
-
-def signed(reply: Reply) -> bool:
-    """Whether a reply carries fields (signed reasoning, thought signatures) that forbid any edit of it."""
-    return bool(reply.extra) or any(call.extra for call in reply.calls)
-
-
-def _messages(turn: Turn, contents: list[Content], kept: Sequence[int]) -> tuple[Message, ...]:
-    reply = turn.reply
-    calls = [_sent(turn.slots[i]) for i in kept]
-    if not calls and not reply.text:
-        return ()
-    said = Assistant(reply.text, tuple(calls), turn.agent, None, reply.extra, reply.dialect)
-    return (said, *[ToolAnswer(call.id, call.name, contents[i]) for call, i in zip(calls, kept, strict=True)])
-
-
-def _sent(slot: Slot) -> Call:
-    """The call as views hold it; where it was made with other arguments than it came with, these were broken."""
-    return sendable(slot.call, slot.started.arguments if slot.started else "{}")
 
 
 def sendable(call: Call, instead: str = "{}") -> Call:
@@ -363,36 +208,3 @@ def is_object(text: str) -> bool:
     except ArgumentsRefused:
         return False
     return not text.isspace() and text != ""
-
-
-def _spend(turn: Turn, spent: Spent, contents: list[Content], handoff: Handoff | None, limited: bool) -> Spent:
-    calls = [
-        (slot.call.name, slot.started.arguments if slot.started else slot.call.arguments, content)
-        for slot, content in zip(turn.slots, contents, strict=True)
-    ]
-    trail = () if any(_is_work(slot.outcome) for slot in turn.slots) else spent.trail
-    if handoff is not None:
-        trail = (*trail, handoff.agent)[-4:]
-    return spent._replace(
-        handoffs=spent.handoffs + (handoff is not None),
-        refused_handoffs=spent.refused_handoffs + limited,
-        trail=trail,
-        calls=calls,
-        repeats=spent.repeats + 1 if calls == spent.calls else 1,
-    )
-
-
-def _is_work(outcome: Outcome | None) -> bool:
-    """A handoff is none, unless it brings back what a caller had asked for."""
-    return isinstance(outcome, ToolReturned) and (outcome.handoff is None or outcome.handoff.kind == "return")
-
-
-def said(agent: str, reply: Reply) -> tuple[Message, ...]:
-    """The message of a reply without calls; none for an empty one."""
-    text = reply.text or reply.refusal
-    return (Assistant(text, (), agent, reply.refusal, reply.extra, reply.dialect),) if text else ()
-
-
-def late_note(event: ToolLate) -> User:
-    """What the model is told of a result that came late."""
-    return User(f"[Late result of the earlier call of {event.name}, whose outcome was unknown: {event.content}]")

@@ -3,10 +3,11 @@ Only this file builds views. A view is a history that the strictest provider acc
 
 from collections.abc import Sequence
 
+from segue.core.closing import Entry
 from segue.core.conversation import Conversation
 from segue.core.floor import Frame
 from segue.core.messages import Assistant, Message, System, ToolAnswer, User
-from segue.core.turns import LEGAL_NAME, Entry, is_object
+from segue.core.turns import LEGAL_NAME, is_object
 
 
 def view(conversation: Conversation) -> list[Message]:

@@ -1,4 +1,4 @@
-"""What a trial has left behind: the journal after each death and at the end, the ledger, the world.
+"""What a trial has left behind: the journal after each death and at the end, what the witness wrote, the world.
 Here it is only read and put together; `verdict` says whether it is right."""
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class Course(NamedTuple):
 
     points: tuple[Point, ...] = ()
     """Where its processes were to be killed; none for the reference."""
-    ledger: Sequence[Mapping[str, Any]] = ()
+    account: Sequence[Mapping[str, Any]] = ()
     left: Sequence[Events] = ()
     """The journal as each killed process left it."""
     journal: Events = NOTHING

@@ -1,4 +1,4 @@
-"""A journal and tools that tell a ledger what they come to, and die where they are told to.
+"""A journal and tools that tell a witness what they come to, and die where they are told to.
 The journal is whatever store is tested; the tools are the team's own. Neither knows that it is watched."""
 
 import functools
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from segue.agent import Agent
 from segue.core.events import Event
-from segue.crashtest.points import Ledger, Point, path_of
+from segue.crashtest.points import Point, Witness, path_of
 from segue.journal.base import Journal, Line, Stored, Summary, Transactional
 from segue.tools.schema import Parameters
 from segue.tools.tool import Context, Tool
@@ -18,17 +18,17 @@ from segue.tools.tool import Context, Tool
 _UNTOLD = Summary()
 
 
-def watched(journal: Journal, ledger: Ledger) -> Journal:
-    """The journal, with a ledger that is told of every append."""
-    return WatchedDatabase(journal, ledger) if isinstance(journal, Transactional) else Watched(journal, ledger)
+def watched(journal: Journal, witness: Witness) -> Journal:
+    """The journal, with a witness that is told of every append."""
+    return WatchedDatabase(journal, witness) if isinstance(journal, Transactional) else Watched(journal, witness)
 
 
 class Watched:
     """A journal that another one keeps."""
 
-    def __init__(self, journal: Journal, ledger: Ledger) -> None:
+    def __init__(self, journal: Journal, witness: Witness) -> None:
         self._journal = journal
-        self._ledger = ledger
+        self._witness = witness
 
     @property
     def durable(self) -> bool:
@@ -38,10 +38,10 @@ class Watched:
     async def append(self, conversation: str, seq: int, events: Sequence[Event], *, at: float, summary: Summary = _UNTOLD) -> None:
         """Write events: the process may die before that, and after it."""
         last = seq + len(events) - 1
-        self._ledger.reach_append("before", conversation, last)
+        self._witness.reach_append("before", conversation, last)
         await self._journal.append(conversation, seq, events, at=at, summary=summary)
-        self._ledger.write("append", conversation=conversation, first=seq, last=last)
-        self._ledger.reach_append("after", conversation, last)
+        self._witness.write("append", conversation=conversation, first=seq, last=last)
+        self._witness.reach_append("after", conversation, last)
 
     async def read(self, conversation: str, *, after: int = 0) -> list[Stored]:
         """As the other reads."""
@@ -95,8 +95,8 @@ class WatchedDatabase(Watched):
     def transact(self, conversation: str, fence: int, work: Callable[[Any], Event], *, at: float) -> Stored:
         """Commit a tool's work with its outcome: the process may die after that; before it, it dies inside the tool."""
         stored = cast(Transactional, self._journal).transact(conversation, fence, work, at=at)
-        self._ledger.write("append", conversation=conversation, first=None, last=stored.seq)
-        self._ledger.reach_append("after", conversation, stored.seq)
+        self._witness.write("append", conversation=conversation, first=None, last=stored.seq)
+        self._witness.reach_append("after", conversation, stored.seq)
         return stored
 
 
@@ -106,14 +106,14 @@ _CONTEXT = "crashtest context"
 """A keyword that no function can have: under it the wrapper is told which call it is."""
 
 
-def watch_tools(agents: Iterable[Agent], ledger: Ledger) -> None:
-    """Let every tool of the agents tell a ledger when its function is entered and left.
+def watch_tools(agents: Iterable[Agent], witness: Witness) -> None:
+    """Let every tool of the agents tell a witness when its function is entered and left.
 
     It is done to the tools themselves, because teams, agents and functions hold them; this process is made to be killed.
     """
     tools = {id(made): made for agent in agents for made in agent.tools if isinstance(made, Tool)}
     for made in tools.values():
-        function = _watched_async(made, ledger) if made.is_async else _watched_sync(made, ledger)
+        function = _watched_async(made, witness) if made.is_async else _watched_sync(made, witness)
         object.__setattr__(made, "function", function)
         object.__setattr__(made, "parameters", _Told(made.parameters))
 
@@ -133,46 +133,46 @@ class _Told:
         return args, {**values, _CONTEXT: context}
 
 
-def _watched_sync(made: Tool, ledger: Ledger) -> Callable[..., Any]:
+def _watched_sync(made: Tool, witness: Witness) -> Callable[..., Any]:
     function = made.function
 
     @functools.wraps(function)
     def watched(*args: Any, **values: Any) -> Any:
-        call = _entered(made, ledger, values.pop(_CONTEXT))
+        call = _entered(made, witness, values.pop(_CONTEXT))
         try:
             value = function(*args, **values)
             if inspect.isawaitable(value):
-                return _awaited(value, ledger, call)
+                return _awaited(value, witness, call)
         except BaseException:
-            _left(ledger, call)
+            _left(witness, call)
             raise
-        _left(ledger, call)
+        _left(witness, call)
         return value
 
     return watched
 
 
-def _watched_async(made: Tool, ledger: Ledger) -> Callable[..., Any]:
+def _watched_async(made: Tool, witness: Witness) -> Callable[..., Any]:
     function = made.function
 
     @functools.wraps(function)
     async def watched(*args: Any, **values: Any) -> Any:
-        call = _entered(made, ledger, values.pop(_CONTEXT))
-        return await _awaited(function(*args, **values), ledger, call)
+        call = _entered(made, witness, values.pop(_CONTEXT))
+        return await _awaited(function(*args, **values), witness, call)
 
     return watched
 
 
-async def _awaited(value: Any, ledger: Ledger, call: str) -> Any:
+async def _awaited(value: Any, witness: Witness, call: str) -> Any:
     try:
         return await value
     finally:
-        _left(ledger, call)
+        _left(witness, call)
 
 
-def _entered(made: Tool, ledger: Ledger, context: Context[Any]) -> str:
+def _entered(made: Tool, witness: Witness, context: Context[Any]) -> str:
     call = f"{path_of(context.conversation)}{context.place}"
-    ledger.write(
+    witness.write(
         "entry",
         call=call,
         tool=made.name,
@@ -181,11 +181,11 @@ def _entered(made: Tool, ledger: Ledger, context: Context[Any]) -> str:
         arguments=context.arguments,
         reconcile=made.reconcile is not None,
     )
-    ledger.reach(Point("entry", call))
+    witness.reach(Point("entry", call))
     return call
 
 
-def _left(ledger: Ledger, call: str) -> None:
+def _left(witness: Witness, call: str) -> None:
     """The function's body is done, whether it returned or raised; what came of it is not told to anybody yet."""
-    ledger.write("return", call=call)
-    ledger.reach(Point("return", call))
+    witness.write("return", call=call)
+    witness.reach(Point("return", call))

@@ -65,7 +65,7 @@ class Entry(NamedTuple):
     reconcile: bool
 
 
-class Ledger:
+class Witness:
     """A file outside of the process: what it came to. A killed process loses nothing of what it has written there."""
 
     def __init__(self, path: Path, process: int, kill_at: Point | None = None) -> None:
@@ -73,12 +73,11 @@ class Ledger:
         self._process = process
         self._kill_at = kill_at
 
-    def reach(self, *points: Point) -> None:
-        """The process has come to these points; if it is to be killed at one of them, it dies here."""
-        for point in points:
-            if point == self._kill_at:
-                self.write("killed", at=str(point))
-                os.kill(os.getpid(), signal.SIGKILL)
+    def reach(self, point: Point) -> None:
+        """The process has come to a point; if it is to be killed there, it dies here."""
+        if point == self._kill_at:
+            self.write("killed", at=str(point))
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def reach_append(self, kind: Kind, conversation: str, last: int) -> None:
         """The process is about to append the event at place `last`, or has done so."""
@@ -93,8 +92,8 @@ class Ledger:
         os.write(self._file, json.dumps({"kind": kind, "process": self._process, **values}).encode() + b"\n")
 
 
-def read_ledger(path: Path) -> list[dict[str, Any]]:
-    """The lines of a ledger; none if no process has come to anything."""
+def read_account(path: Path) -> list[dict[str, Any]]:
+    """The lines that witnesses wrote; none if no process has come to anything."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 

@@ -14,12 +14,12 @@ from typing import Literal, NamedTuple, NoReturn
 
 from segue.core.messages import Json
 
-OUTPUT = "output.txt"
-"""What the processes of a trial have printed."""
-FOLDER = "work"
-"""The working directory of a trial's processes, in the trial's folder."""
+_OUTPUT = "output.txt"
+"""What the processes of a trial have printed, in the trial's folder."""
+_FOLDER = "work"
+"""Their working directory, in the same."""
 _TOLD = "told.json"
-HANDLES = 256
+_HANDLES = 256
 """More files than a process that does nothing but this has open."""
 
 
@@ -37,7 +37,7 @@ class Ended(NamedTuple):
 
 def in_process(work: Callable[[], Json], folder: Path, *, environment: Mapping[str, str], timeout: float) -> Ended:
     """Do work in a new process, and wait for its end."""
-    (folder / FOLDER).mkdir(exist_ok=True)
+    (folder / _FOLDER).mkdir(exist_ok=True)
     (folder / _TOLD).unlink(missing_ok=True)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()  # what is buffered now would be written by both
@@ -74,25 +74,26 @@ def _wait(child: int, timeout: float) -> int | None:
 
 def _live(work: Callable[[], Json], folder: Path, environment: Mapping[str, str]) -> NoReturn:
     """Be the new process, to its end; nothing of the old one is gone back to."""
+    code = 1
     try:
         _settle_in(folder, environment)
-        ended = _done(work)
-        (folder / _TOLD).write_text(json.dumps(ended._asdict()), "utf-8")
+        (folder / _TOLD).write_text(json.dumps(_done(work)._asdict()), "utf-8")
+        code = 0
     except BaseException:
         traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(1)
+        os._exit(code)
 
 
 def _settle_in(folder: Path, environment: Mapping[str, str]) -> None:
-    out = os.open(folder / OUTPUT, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    out = os.open(folder / _OUTPUT, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, file in ((0, nothing), (1, out), (2, out)):
         os.dup2(file, number)
-    os.closerange(3, HANDLES)  # nothing of this one's parents is held open
-    os.chdir(folder / FOLDER)
+    os.closerange(3, _HANDLES)  # nothing of this one's parents is held open
+    os.chdir(folder / _FOLDER)
     os.environ.update(environment)
     random.seed()  # a new process does not throw the same dice
 

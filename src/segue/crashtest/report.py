@@ -9,6 +9,7 @@ from segue.core.messages import Json
 from segue.crashtest.course import Course, tales
 from segue.crashtest.points import KINDS, entries
 from segue.crashtest.verdict import Fault
+from segue.views.words import counted
 
 EFFECTS = ("read", "once", "keyed", "transaction")
 SHOWN = 10
@@ -35,18 +36,18 @@ class Result:
 def tally(course: Course) -> dict[str, dict[str, int]]:
     """Count calls by effect: all of them, those that a process died in, those made again, those nobody knows the outcome of."""
     processes: dict[str, set[int]] = {}
-    for entry in entries(course.ledger):
+    for entry in entries(course.account):
         processes.setdefault(entry.call, set()).add(entry.process)
     died = {call for left in course.left for call, tale in tales(left).items() if tale.open}
-    counted: dict[str, dict[str, int]] = {}
+    sums: dict[str, dict[str, int]] = {}
     for call, tale in tales(course.journal).items():
         if tale.starts:
-            of = counted.setdefault(tale.effect, {"calls": 0, "died": 0, "again": 0, "unknown": 0})
+            of = sums.setdefault(tale.effect, {"calls": 0, "died": 0, "again": 0, "unknown": 0})
             of["calls"] += 1
             of["died"] += call in died
             of["again"] += len(processes.get(call, ())) > 1
             of["unknown"] += tale.unknown
-    return counted
+    return sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ class Report:
     def having(self, verdict: str) -> list[Result]:
         """The trials with a verdict."""
         return [result for result in self.results if result.verdict == verdict]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a trial is wrong, 2 where none came to its point, else 0."""
+        return 1 if self.having("wrong") else 0 if self.having("right") else 2
 
     @property
     def effects(self) -> dict[str, dict[str, int]]:
@@ -101,10 +107,10 @@ class Report:
 
     def _lines(self) -> Iterator[str]:
         events = sum(map(len, self.reference.journal.values()))
-        appends = sum(line["kind"] == "append" for line in self.reference.ledger)
-        calls = len({entry.call for entry in entries(self.reference.ledger)})
+        appends = sum(line["kind"] == "append" for line in self.reference.account)
+        calls = len({entry.call for entry in entries(self.reference.account)})
         yield f"{self.target} plays {self.scenario} on {self.journal}."
-        yield f"Without a crash: {events} events in {appends} appends, and {calls} calls of tools."
+        yield f"Without a crash: {events} events in {appends} appends, and {counted(calls, 'call of a tool', 'calls of tools')}."
         yield from self._notes()
         yield ""
         yield f"{'killed':<36}{'trials':>8}{'right':>8}{'wrong':>8}{'missed':>8}"
@@ -115,8 +121,8 @@ class Report:
                 yield f"{words:<36}{len(of):>8}{counts['right']:>8}{counts['wrong']:>8}{counts['missed']:>8}"
         yield ""
         yield f"{'a call that a process died in':<36}{'died in':>8}{'again':>8}{'unknown':>8}"
-        for effect, counted in self.effects.items():
-            yield f"{effect:<36}{counted['died']:>8}{counted['again']:>8}{counted['unknown']:>8}"
+        for effect, sums in self.effects.items():
+            yield f"{effect:<36}{sums['died']:>8}{sums['again']:>8}{sums['unknown']:>8}"
         for result in self.having("wrong")[:SHOWN]:
             yield from self._wrong(result)
         if (more := len(self.having("wrong")) - SHOWN) > 0:
@@ -134,7 +140,7 @@ class Report:
         yield f"\nWRONG, killed at {' and then at '.join(result.points)}"
         for fault in result.faults:
             whose = f'{fault.tool} (effect="{fault.effect}"), the call at {fault.call}: ' if fault.call else ""
-            yield f"  {whose}{fault.words}."
+            yield f"  {whose}{fault.words.rstrip('.')}."
             if fault.mend:
                 yield f"  Mend: {fault.mend}"
         yield f"  Again: {self._again(result)}"
@@ -144,10 +150,10 @@ class Report:
 
     def _verdict(self) -> str:
         wrong, missed, right = (len(self.having(verdict)) for verdict in ("wrong", "missed", "right"))
-        words = f"{right} of {len(self.results)} trials are right"
-        if missed:
-            words += f"; {missed} never came to their point"
-        return f"{words}; {wrong} are wrong." if wrong else f"{words}."
+        words = f"{right} of {counted(len(self.results), 'trial')} came out right"
+        if wrong:
+            words += f", {wrong} wrong"
+        return f"{words}; {missed} never came to the point." if missed else f"{words}."
 
 
 def written(result: Result) -> Json:

@@ -39,7 +39,7 @@ class Decide:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Scripted:
     """A reply of the script, and whose it is; nobody's in particular if `agent` is empty."""
 
     reply: Reply
@@ -54,7 +54,7 @@ class Scenario:
     steps: tuple[Say | Decide, ...]
     model: str = ""
     """A model's place, or "scripted:" and an example; empty where `lines` are the model."""
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Scripted, ...] = ()
     setup: str = ""
     observe: str = ""
     runner: str = ""
@@ -111,13 +111,13 @@ def _step(table: "_Table") -> Say | Decide:
     return step
 
 
-def _line(table: "_Table") -> Line:
+def _line(table: "_Table") -> Scripted:
     calls = [_call(call) for call in table.tables("calls")]
     text, agent = table.text("text") or None, table.text("agent")
     table.end()
     if text is None and not calls:
         raise UsageError(f"{table.where}: a reply has text, calls, or both.")
-    return Line(Reply(text, tuple(calls), "tool_calls" if calls else "stop"), agent)
+    return Scripted(Reply(text, tuple(calls), "tool_calls" if calls else "stop"), agent)
 
 
 def _call(table: "_Table") -> Call:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from segue.core.events import ModelReplied
 from segue.core.messages import Reply
-from segue.crashtest.scenario import Line
+from segue.crashtest.scenario import Scripted
 from segue.errors import UsageError
 from segue.journal.base import Journal
 from segue.model import Delta, ModelRequest, Restarted
@@ -17,7 +17,7 @@ class Script:
 
     name = "script"
 
-    def __init__(self, lines: Sequence[Line], journal: Journal) -> None:
+    def __init__(self, lines: Sequence[Scripted], journal: Journal) -> None:
         self._lines = lines
         self._journal = journal
         self._own = {line.agent for line in lines if line.agent}

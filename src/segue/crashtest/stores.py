@@ -1,6 +1,7 @@
 """A journal of its own for each trial: a new SQLite file, or a new PostgreSQL database, which is dropped afterwards."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,11 @@ def check_journal(journal: str) -> None:
     if not journal.startswith(POSTGRES):
         raise UsageError(f"--journal {journal}: give {SQLITE} (a new file for each trial) or postgresql://... (a new database for each).")
     journal_from(journal)
+
+
+def shown(journal: str) -> str:
+    """The address as it may be printed: without a password."""
+    return re.sub(r"(://[^/@]*?:)[^/@]*@", r"\1***@", journal)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from segue.crashtest.course import Course, dumped, undumped
 from segue.crashtest.killing import watch_tools, watched
 from segue.crashtest.places import named
 from segue.crashtest.player import play
-from segue.crashtest.points import Ledger, Point, killed, read_ledger
+from segue.crashtest.points import Point, Witness, killed, read_account
 from segue.crashtest.processes import Ended, in_process
 from segue.crashtest.scenario import Scenario
 from segue.crashtest.script import Script
@@ -38,7 +38,7 @@ from segue.views.graph import everyone
 TRIES = 3
 """How often a trial is begun whose process does not come to its point: calls that run side by side may come in any order."""
 
-_LEDGER = "ledger.jsonl"
+_WITNESS = "witness.jsonl"
 _WARM = ("segue.journal.sqlite", "segue.tools.fields")
 """Slow to import, and needed by every process: imported by the one that they are forked from."""
 
@@ -62,14 +62,14 @@ class Stage:
         for name in _WARM:
             import_module(name)
         first, second = self.course(()), self.course(())
-        if first.trouble:
-            raise UsageError(f"{self.scenario.path}: the scenario cannot be played, even without a crash: {first.trouble}")
+        if trouble := first.trouble or second.trouble:
+            raise UsageError(f"{self.scenario.path}: the scenario cannot be played, even without a crash: {trouble}")
         for name in sorted({*first.journal, *second.journal}):
-            ends = [ending(folded(course.journal.get(name, ()))[0]) for course in (first, second)]
-            if words := difference(*ends):
+            one, other = [ending(folded(course.journal.get(name, ()))[0]) for course in (first, second)]
+            if words := difference(one, other, "the other time"):
                 raise UsageError(
                     f"{self.scenario.path}: two plays without a crash do not end alike, so nothing could be said of one with a crash. "
-                    f"In {name}, {words.replace('without a crash', 'the other time')}."
+                    f"In {name}, {words}."
                 )
         if first.world != second.world:
             raise UsageError(f"{self.scenario.path}: observe sees {second.world} after one play and {first.world} after another.")
@@ -113,7 +113,7 @@ class _Trial:
         missed, trouble = False, ""
         for process, point in enumerate((*points, None), 1):
             ended = self._process(partial(self._play, process, point))
-            if ended.how == "killed" and point is not None and str(point) in killed(read_ledger(self.folder / _LEDGER)):
+            if ended.how == "killed" and point is not None and str(point) in killed(read_account(self.folder / _WITNESS)):
                 continue
             missed = point is not None and ended.how == "done"
             trouble = "" if ended.how == "done" else f"process {process}: {ended.words}"
@@ -123,7 +123,7 @@ class _Trial:
             return Course(points, trouble=trouble or f"afterwards: {looked.words}")
         return Course(
             points=points,
-            ledger=read_ledger(self.folder / _LEDGER),
+            account=read_account(self.folder / _WITNESS),
             left=[undumped(json.loads(path.read_text("utf-8"))) for path in sorted(self.folder.glob("left-*.json"))],
             journal=undumped(looked.value["journal"]),
             world=looked.value["world"],
@@ -138,16 +138,16 @@ class _Trial:
 
     def _play(self, process: int, kill_at: Point | None) -> None:
         deny_model_requests()
-        asyncio.run(self._played(self.stage.load(), process, Ledger(self.folder / _LEDGER, process, kill_at)))
+        asyncio.run(self._played(self.stage.load(), process, Witness(self.folder / _WITNESS, process, kill_at)))
 
-    async def _played(self, entry: Agent, process: int, ledger: Ledger) -> None:
+    async def _played(self, entry: Agent, process: int, witness: Witness) -> None:
         journal = journal_from(self.address)
         try:
             if process > 1:
                 left = json.dumps(await dumped(journal))
                 (self.folder / f"left-{process - 1}.json").write_text(left, "utf-8")
-            runner = self._runner(entry, watched(journal, ledger))
-            watch_tools(everyone(runner.team), ledger)
+            runner = self._runner(entry, watched(journal, witness))
+            watch_tools(everyone(runner.team), witness)
             await play(runner, self.stage.scenario, goes_on=process > 1)
             await runner.aclose()
         finally:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from segue.core.chat import as_chat
 from segue.core.conversation import Conversation, Status, next_steps
 from segue.core.events import ToolReturned, ToolUnknown
 from segue.core.fold import apply
@@ -15,13 +14,14 @@ from segue.core.view import check, view
 from segue.crashtest.course import Course, Tale, tales
 from segue.crashtest.points import Entry, entries
 from segue.errors import SegueError
+from segue.wire.chat_messages import as_chat
 
 
 class Fault(NamedTuple):
     """What is wrong with a trial; `call` and what follows are empty where it is not of one call."""
 
     kind: str
-    """ "process", "history", "end", "effect", or "world"."""
+    """One of "process", "history", "end", "effect" and "world"."""
     words: str
     mend: str = ""
     call: str = ""
@@ -74,42 +74,47 @@ def doubts(reference: Course, trial: Course) -> set[str]:
 
 
 def _effects(reference: Course, trial: Course) -> Iterator[Fault]:
-    """Hold what the ledger saw of each call against what its tool declares."""
-    reconcile = {entry.tool for course in (reference, trial) for entry in entries(course.ledger) if entry.reconcile}
-    journals = [*trial.left, trial.journal]
-    told = [tales(journal) for journal in journals]
+    """Hold what the witness saw of each call against what its tool declares."""
+    tools = {entry.tool: entry.reconcile for course in (reference, trial) for entry in entries(course.account)}
+    returned = {(line["process"], line["call"]) for line in trial.account if line["kind"] == "return"}
+    told = [tales(journal) for journal in (*trial.left, trial.journal)]
     calls: dict[str, list[Entry]] = {}
-    for entry in entries(trial.ledger):
+    for entry in entries(trial.account):
         calls.setdefault(entry.call, []).append(entry)
     for call, entered in calls.items():
-        tale = told[-1].get(call, Tale())
-        for words, mend in _call(entered, told, call):
-            yield Fault("effect", words, mend, call, entered[0].tool, entered[0].effect)
-        if tale.effect == "keyed" and entered[0].key != tale.key:
-            yield Fault("effect", "its key is not the one in the journal", "", call, tale.name, tale.effect)
+        for words in _entered(entered, [before.get(call, Tale()) for before in told]):
+            yield Fault("effect", words, "", call, entered[0].tool, entered[0].effect)
     for call, tale in told[-1].items():
-        if any(before.get(call, Tale()).open for before in told[:-1]):
-            yield from _left_open(call, tale, tale.name in reconcile)
+        left_open = any(before.get(call, Tale()).open for before in told[:-1])
+        reconciled = left_open and tools.get(tale.name, False) and isinstance(tale.outcome, ToolReturned)
+        if left_open and not reconciled:
+            yield from _left_open(call, tale)
+        if tale.name in tools and isinstance(tale.outcome, ToolReturned) and not reconciled:
+            process = 1 + [before.get(call, Tale()).outcome is not None for before in told].index(True)
+            if (process, call) not in returned:
+                words = f"process {process} wrote down that it returned, and it did not come to that"
+                yield Fault("effect", words, "", call, tale.name, tale.effect)
 
 
-def _call(entered: list[Entry], told: Sequence[Mapping[str, Tale]], call: str) -> Iterator[tuple[str, str]]:
-    """What is wrong with how often, and with what, a function was entered for a call."""
+def _entered(entered: list[Entry], told: Sequence[Tale]) -> Iterator[str]:
+    """What is wrong with how often, and with what, a function was entered for a call; `told`: the call in each process's journal."""
     first = entered[0]
     for entry in entered:
-        if not told[entry.process - 1].get(call, Tale()).starts:
-            yield f"process {entry.process} entered it, and the journal that it left knows of no start", ""
-        if any(tale.get(call, Tale()).outcome is not None for tale in told[: entry.process - 1]):
-            yield f"process {entry.process} entered it, though its outcome was in the journal", ""
+        if not told[entry.process - 1].starts:
+            yield f"process {entry.process} entered it, and the journal that it left knows of no start"
+        if any(tale.outcome is not None for tale in told[: entry.process - 1]):
+            yield f"process {entry.process} entered it, though its outcome was in the journal"
     if first.effect == "once" and len(entered) > 1:
-        yield f"it was entered {len(entered)} times", ""
+        yield f"it was entered {len(entered)} times"
     if len({(entry.key, entry.arguments) for entry in entered}) > 1:
-        yield "it was entered with different keys or arguments", ""
+        yield "it was entered with different keys or arguments"
+    if told[-1].effect == "keyed" and first.key != told[-1].key:
+        yield "its key is not the one in the journal"
 
 
-def _left_open(call: str, tale: Tale, reconcile: bool) -> Iterator[Fault]:
-    """What must be said of a call that a dead process had begun; `reconcile` may have found out what came of it."""
-    reconciled = reconcile and isinstance(tale.outcome, ToolReturned)
-    if tale.effect == "once" and not tale.unknown and not reconciled:
+def _left_open(call: str, tale: Tale) -> Iterator[Fault]:
+    """What must be said of a call that a dead process had begun."""
+    if tale.effect == "once" and not tale.unknown:
         words = "a process died in it, and it is not said that nobody knows what came of it"
         yield Fault("effect", words, "", call, tale.name, tale.effect)
     if tale.effect != "once" and isinstance(tale.outcome, ToolUnknown):
@@ -135,11 +140,12 @@ def _world(reference: Course, trial: Course, doubtful: set[str]) -> Iterator[Fau
     seen, expected = _counted(trial.world), _counted(reference.world)
     more, missing = seen - expected, expected - seen
     if more:
-        entered = Counter(entry.call for entry in entries(trial.ledger))
-        suspects = {entry.call: entry for entry in entries(trial.ledger) if entered[entry.call] > 1}
-        what = f"this happened without a crash {_times(expected, more)}, and here once more: {_listed(more)}"
+        entered = Counter(entry.call for entry in entries(trial.account))
+        suspects = {entry.call: entry for entry in entries(trial.account) if entered[entry.call] > 1}
+        what = f"this has happened more often than without a crash: {_listed(more)}"
+        others = f", and is one of {len(suspects)} such calls" if len(suspects) > 1 else ""
         for call, entry in suspects.items():
-            words = f"{what}. {entry.tool} was entered {entered[call]} times for one call"
+            words = f"{what}. {entry.tool} was entered {entered[call]} times for one call{others}"
             yield Fault("world", words, _TWICE.get(entry.effect, ""), call, entry.tool, entry.effect)
         if not suspects:
             yield Fault("world", f"{what}. No call was made twice: the model has asked for it twice")
@@ -152,10 +158,6 @@ def _counted(world: Sequence[Json]) -> Counter[str]:
     return Counter(json.dumps(effect, sort_keys=True, ensure_ascii=False) for effect in world)
 
 
-def _times(expected: Counter[str], more: Counter[str]) -> str:
-    return "once" if any(expected[effect] for effect in more) else "not at all"
-
-
 def _listed(effects: Counter[str]) -> str:
     return ", ".join(effects.elements())
 
@@ -163,7 +165,10 @@ def _listed(effects: Counter[str]) -> str:
 # ---- the end ---------------------------------------------------------------
 
 
-def ending(c: Conversation) -> tuple[list[dict[str, Any]], Any]:
+Ending = tuple[list[dict[str, Any]], Any]
+
+
+def ending(c: Conversation) -> Ending:
     """What a conversation has come to: every message; and the rest that must be the same with and without a crash."""
     messages = [as_chat(message) for entry in c.log for message in entry.messages]
     ended = (c.ended.kind, c.ended.reason) if c.ended is not None else ()
@@ -183,15 +188,15 @@ def _ends(reference: Course, ends: Mapping[str, Conversation], doubtful: set[str
             yield Fault("end", f"{name}: {words}")
 
 
-def difference(expected: tuple[list[dict[str, Any]], Any], found: tuple[list[dict[str, Any]], Any]) -> str:
-    """Say where two ends differ; nothing if they do not."""
+def difference(expected: Ending, found: Ending, when: str = "without a crash") -> str:
+    """Say where an end differs from the one that was come to at another time; nothing if it does not."""
     (messages, rest), (others, other) = expected, found
     for place, (one, two) in enumerate(zip(messages, others, strict=False), 1):
         if one != two:
-            return f"message {place} is {_short(two)}, and {_short(one)} without a crash"
+            return f"message {place} is {_short(two)}, and {_short(one)} {when}"
     if len(messages) != len(others):
-        return f"it has {len(others)} messages, and {len(messages)} without a crash"
-    return "" if rest == other else f"it ends as {_short(other)}, and as {_short(rest)} without a crash"
+        return f"it has {len(others)} messages, and {len(messages)} {when}"
+    return "" if rest == other else f"it ends as {_short(other)}, and as {_short(rest)} {when}"
 
 
 def _short(value: Any) -> str:

@@ -99,5 +99,5 @@ def _made(stage: Stage, reference: Course, points: Points, twice: bool) -> Itera
     faults = tuple(judge(reference, trial))
     yield Result(tuple(map(str, points)), faults, trial.missed, tally(trial), round(time.monotonic() - began, 3))
     if twice and not faults:
-        for second in points_of(trial.ledger, len(points) + 1):
+        for second in points_of(trial.account, len(points) + 1):
             yield from _made(stage, reference, (*points, second), twice=False)

@@ -14,12 +14,14 @@ from procrastinate.worker import Worker
 from psycopg import AsyncConnection, OperationalError
 from psycopg.errors import ForeignKeyViolation
 
-from segue.engines.queue import DRIVE, QUEUE, put, put_back, take_away, without_job
-from segue.engines.steady import AGAIN, Steady, away
+from segue.engines.queue import DRIVE, QUEUE, put, put_back, settle, take_away, without_job
+from segue.engines.steady import AGAIN, Steady, away, reason
 from segue.errors import ConversationBusy, JournalConflict, JournalError
 
 log = logging.getLogger(__name__)
 
+BUSY = 5.0
+"""Seconds after which a conversation that somebody holds is looked at again: whoever does may not do all that is left."""
 LONGEST_WAIT = 60.0
 """Seconds after which a conversation whose drives fail is tried again, at most."""
 PRUNED = 300.0
@@ -53,7 +55,9 @@ class Delivery:
         self._going = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
-        self._connector = PsycopgConnector(conninfo=conninfo, min_size=1, max_size=8, timeout=2.0, reconnect_timeout=AGAIN)
+        self._connector = PsycopgConnector(
+            conninfo=conninfo, configure=settle, min_size=1, max_size=8, timeout=2.0, reconnect_timeout=AGAIN
+        )
         self._app = App(connector=self._connector)
         self._steady = self._app.job_manager = Steady(self._connector, pace.stalled)
         self._app.task(name=DRIVE, queue=QUEUE, pass_context=True)(self._deliver)
@@ -74,7 +78,7 @@ class Delivery:
                     if not away(error) and not isinstance(error.__cause__, ForeignKeyViolation):
                         raise
                     # thought dead and forgotten, or stopped while the database was away: there is a place for a new worker
-                    log.warning("The worker begins again: %s", str(error.__cause__).strip())
+                    log.warning("The worker begins again: %s", reason(error))
                     await asyncio.sleep(AGAIN)
 
     async def _work(self) -> None:
@@ -132,8 +136,11 @@ class Delivery:
             return 0.0
         try:
             await self._drive(conversation)
-        except (JournalConflict, ConversationBusy) as error:
-            log.info("Conversation %s is driven elsewhere: %s", conversation, error)
+        except JournalConflict as error:
+            log.info("Conversation %s was taken over by another driver: %s", conversation, error)
+        except ConversationBusy as error:
+            log.info("Conversation %s is held in this process, and is looked at again: %s", conversation, error)
+            return BUSY
         except Exception as error:
             wait = min(2.0**tries, LONGEST_WAIT)
             log.warning("A drive of conversation %s failed, and is tried again in %d s: %r", conversation, wait, error, exc_info=True)
@@ -179,11 +186,13 @@ class Delivery:
 
 
 @contextmanager
-def _patience(words: str) -> Iterator[None]:
+def _patience(what: str) -> Iterator[None]:
     """Go on where the database is away: what was to be done is done the next time."""
     try:
         yield
     except (ConnectorException, OperationalError) as error:
         if not away(error):
             raise
-        log.warning("%s: the database is away (%s).", words, str(error.__cause__ or error).strip())
+        log.warning("%s: the database is away. %s", what, reason(error))
+    except JournalError as error:
+        log.warning("%s: %s", what, error)

@@ -14,9 +14,10 @@ try:
     from psycopg.conninfo import conninfo_to_dict
 
     from segue.engines.delivery import Delivery, Pace
-    from segue.engines.queue import make_tables, put
-except ModuleNotFoundError as missing:
-    raise UsageError(f'Workers need what is not installed here ({missing.name}): pip install "segue[workers]".') from missing
+    from segue.engines.queue import make_tables, put, settle, watched
+    from segue.engines.steady import reason
+except ImportError as error:
+    raise UsageError("Workers need Procrastinate, psycopg and libpq: pip install 'segue[workers]'") from error
 
 
 class ProcrastinateEngine:
@@ -38,11 +39,9 @@ class ProcrastinateEngine:
             raise UsageError(f"sweep={sweep}: give a number of seconds that divides 60.")
         try:
             self._place = _place(conninfo)
-        except ProgrammingError as error:
-            raise UsageError(
-                f"This is no address of a PostgreSQL database: {str(error).strip()}. Write postgresql://user@host/name."
-            ) from None
-        self.conninfo = conninfo
+        except ProgrammingError:  # its words may hold the password
+            raise UsageError("This is no address of a PostgreSQL database. It looks like postgresql://user@host:5432/database.") from None
+        self._conninfo = watched(conninfo)
         self.concurrency = concurrency
         self._heartbeat = heartbeat
         self._stalled = stalled
@@ -53,8 +52,10 @@ class ProcrastinateEngine:
         """Ask for a conversation to be driven; see `Engine.submit`. It opens a connection; `submit_within` needs none."""
         await self._make_tables()
         with _refusals():
-            async with await AsyncConnection.connect(self.conninfo, autocommit=True) as connection, connection.transaction():
-                await put(connection, conversation)
+            async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
+                await settle(connection)
+                async with connection.transaction():
+                    await put(connection, conversation)
 
     def shares(self, journal: object) -> bool:
         """Whether the journal lives in this engine's database."""
@@ -80,12 +81,12 @@ class ProcrastinateEngine:
         await self._make_tables()
         pace = Pace(self.concurrency, self._heartbeat, self._stalled, self._sweep)
         with _refusals():
-            await Delivery(self.conninfo, drive, left, stop or asyncio.Event(), pace).run()
+            await Delivery(self._conninfo, drive, left, stop or asyncio.Event(), pace).run()
 
     async def _make_tables(self) -> None:
         if not self._tables:
             with _refusals():
-                async with await AsyncConnection.connect(self.conninfo, autocommit=True) as connection:
+                async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
                     await make_tables(connection)
             self._tables = True
 
@@ -102,4 +103,4 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except (ConnectorException, Error) as error:
-        raise JournalError(f"The queue's database did not do it: {str(error.__cause__ or error).strip()}") from error
+        raise JournalError(f"The queue's database did not do it: {reason(error)}") from error

@@ -14,6 +14,7 @@ from procrastinate.sql import queries
 from procrastinate.tasks import configure_task
 from procrastinate.utils import utcnow
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from segue.errors import UsageError
 
@@ -24,6 +25,32 @@ DRIVE = "segue.drive"
 _JOBS = JobManager(PsycopgConnector())
 _TABLES = 5_140_427_017
 """The advisory lock under which tables are made."""
+
+
+_WATCHED = {
+    "fallback_application_name": "segue worker",
+    "connect_timeout": "10",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+
+
+def watched(conninfo: str) -> str:
+    """The address, where a server that went away without a word is noticed within seconds, unless it says otherwise itself."""
+    given: dict[str, Any] = {**_WATCHED, **conninfo_to_dict(conninfo)}
+    return make_conninfo(**given)
+
+
+async def settle(connection: "AsyncConnection[Any]") -> None:
+    """Have what a queue relies on, whatever the defaults of the database are: what is committed stays, and is seen at once."""
+    await connection.execute(
+        "SELECT set_config('default_transaction_isolation', 'read committed', false), "
+        "set_config('synchronous_commit', CASE setting WHEN 'off' THEN 'on' ELSE setting END, false) "
+        "FROM current_setting('synchronous_commit') AS setting"
+    )
+    await connection.commit()
 
 
 def lock_of(conversation: str) -> str:

@@ -11,8 +11,10 @@ from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager, NotificationCallback
-from psycopg import InterfaceError, OperationalError
-from psycopg.errors import RaiseException
+from psycopg import Error, InterfaceError, OperationalError
+from psycopg.errors import RaiseException, ReadOnlySqlTransaction
+
+from segue.journal.postgres_link import words
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +22,15 @@ AGAIN = 1.0
 """Seconds after which a database that was away is asked again."""
 
 
-def away(error: BaseException) -> bool:
+def away(error: Exception) -> bool:
     """Whether the database did not answer, rather than refuse."""
     cause = error.__cause__ if isinstance(error, ConnectorException) else error
-    return isinstance(cause, OperationalError | InterfaceError)
+    return isinstance(cause, OperationalError | InterfaceError | ReadOnlySqlTransaction)
+
+
+def reason(error: Exception) -> str:
+    """What the database said, in a line."""
+    return words(error.__cause__ if isinstance(error.__cause__, Error) else error)
 
 
 class Steady(JobManager):
@@ -125,8 +132,8 @@ class Steady(JobManager):
             await asyncio.sleep(AGAIN)
 
 
-def _told(error: ConnectorException, words: str) -> None:
+def _told(error: ConnectorException, what: str) -> None:
     """Log that the database was away; raise what is something else."""
     if not away(error):
         raise error
-    log.warning("%s: the database is away (%s).", words, str(error.__cause__).strip().partition("\n")[0])
+    log.warning("%s: the database is away. %s", what, reason(error))

@@ -6,7 +6,6 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from segue.core.conversation import Conversation
 from segue.core.events import (
     AllowanceGiven,
     ApprovalAsked,
@@ -27,6 +26,7 @@ from segue.core.events import (
     ToolUnknown,
 )
 from segue.core.messages import Assistant, Call, Reply, System, ToolAnswer, Usage, User
+from segue.errors import SegueError
 from segue.journal.base import Journal, Stored, fold, summary_of
 
 OpenJournal = Callable[[], Journal]
@@ -72,10 +72,11 @@ class Stage:
         self._journals.append(journal)
         return journal
 
-    def name(self, like: str = "") -> str:
-        """The id of a conversation that does not exist yet."""
-        self._names.append(f"{like}{self.token}-{len(self._names)}")
-        return self._names[-1]
+    def name(self, like: str | None = None) -> str:
+        """The id of a conversation that does not exist yet; with `like`, the same again for the same."""
+        name = f"{self.token}-{len(self._names) if like is None else like}"
+        self._names.append(name)
+        return name
 
     async def tell(self, name: str, *events: Event, at: float = 1.0, journal: Journal | None = None) -> list[Stored]:
         """Append events that fit a conversation, with its line; everything that it then holds."""
@@ -115,7 +116,10 @@ def check(play: Callable[[Stage], Awaitable[None]]) -> Check:
 
     async def checked(open_journal: OpenJournal) -> None:
         async with Stage(open_journal) as stage:
-            await play(stage)
+            try:
+                await play(stage)
+            except SegueError as error:
+                raise NotConforming(f"{type(error).__name__} was raised where nothing was wrong: {error}") from error
 
     checked.__name__ = checked.__qualname__ = play.__name__
     checked.__doc__ = play.__doc__
@@ -123,9 +127,14 @@ def check(play: Callable[[Stage], Awaitable[None]]) -> Check:
     return checked
 
 
+def note(text: str) -> Event:
+    """An event that can be told from others."""
+    return InstructionsRendered("Triage", text)
+
+
 def notes(count: int, begin: int = 1) -> list[Event]:
     """Events that can be told apart."""
-    return [InstructionsRendered("Triage", f"note {number}") for number in range(begin, begin + count)]
+    return [note(f"note {number}") for number in range(begin, begin + count)]
 
 
 def opening(name: str, agent: str = "Triage", key: str | None = None) -> list[Event]:
@@ -139,24 +148,29 @@ def answer(agent: str = "Triage") -> ModelReplied:
 
 
 ODD: Sequence[Any] = (
-    None, True, 0, -0.0, 0.1, 1e308, 5e-324, 2**53 + 1, -(2**63), 2**64, 10**60, "", "\0", "a\0b", "\ud800", "x\udfffy", "\u2028", "é", "e\u0301",
-    "\U0001f9f3", "'; drop table event; --", "\\u0000", "line\r\nline\t", "\x7f\x1b", {}, [], {"": ""}, {"\0": [{}]}, {"\ud800": 1}, {"b": 1, "a": 2},
-    [[[[[[[[[[]]]]]]]]]], ["1", 1, 1.5, True, None], {"__class__": "os.system", "$ref": "#"},
-)  # fmt: skip
+    *(None, True, 0, -0.0, 0.1, 1e308, 5e-324, 2**53 + 1, -(2**63), 2**64, 10**60),
+    *("", "\0", "a\0b", "\ud800", "x\udfffy", "\u2028", "é", "e\u0301", "\U0001f9f3", "\\u0000", "line\r\nline\t", "\x7f\x1b"),
+    *("'; drop table event; --", "__import__('os')", "null", "1e3"),
+    *({}, [], {"": ""}, {"\0": [{}]}, {"\ud800": 1}, {"b": 1, "a": 2}, {"__class__": "os.system", "$ref": "#"}),
+    *([[[[[[[[[[]]]]]]]]]], ["1", 1, 1.5, True, None]),
+)
 """JSON values that stores have been known to change."""
 
 _CALL = Call("call-1", "pay", '{"amount": 5}', {"signature": "…"})
 _REPLY = Reply("One moment.", (_CALL,), "tool_calls", None, Usage(1, 2, 3, 4), "m", {"reasoning": ["…"]}, "openai-chat")
 
+_EARLIER = (System("s"), User("Hi", "ann"), Assistant("Hi.", (_CALL,), "Triage"), ToolAnswer("call-1", "pay", "ok"))
+_PARTS: Sequence[dict[str, Any]] = ({"type": "text", "text": "Hi"},)
+
 EVERY_KIND: Sequence[Event] = (
-    Started("c", "Triage", {"customer": 7}, (System("s"), User("Hi", "ann"), Assistant("Hi.", (_CALL,), "Triage"), ToolAnswer("call-1", "pay", "ok"))),
+    Started("c", "Triage", {"customer": 7}, _EARLIER),
     Started("c", "Triage", origin="b@7"),
-    InputGiven("r", (User([{"type": "text", "text": "Hi"}]), User("")), {"a": None}, None, "ann", {"turns": None, "cost": 0.5}, "interrupt"),
+    InputGiven("r", (User(list(_PARTS)), User("")), {"a": None}, None, "ann", {"turns": None, "cost": 0.5}, "interrupt"),
     DriveStarted("d", {"Triage": {"tools": {"pay": "abc"}}}),
     InstructionsRendered("Triage", "Be kind.\n"),
     ModelReplied("Triage", _REPLY, 2, 0.5, 1.5, "No."),
     ToolStarted("1.0", "pay", '{"amount":5}', "keyed", "k", "q", True),
-    ToolReturned("1.0", [{"type": "text", "text": "ok"}], Handoff("Refunds", "call", "brief", {"x": [1]}, True), {"a": 1}, 2.5, Usage(1), 0.25),
+    ToolReturned("1.0", list(_PARTS), Handoff("Refunds", "call", "brief", {"x": [1]}, True), {"a": 1}, 2.5, Usage(1), 0.25),
     ToolFailed("1.0", "raised", "KeyError: x", True, 0.1),
     ToolUnknown("1.0", "Who knows.", True),
     ToolSettled("1.0", "paid", "ann"),
@@ -167,15 +181,10 @@ EVERY_KIND: Sequence[Event] = (
     AllowanceGiven({"turns": 5}, "ann"),
     *(Started("c", "Triage", {"odd": value}) for value in ODD),
     *(ToolReturned("1.0", value) for value in ODD if isinstance(value, str)),
-)  # fmt: skip
+)
 """Each kind of event with all its fields, and with odd values."""
 
 
 def of_a_size(megabytes: int) -> Event:
     """An event that is large when it is written."""
     return ToolReturned("1.0", "0123456789abcdé\n" * (megabytes * 2**16))
-
-
-def conversation_of(rows: Sequence[Stored]) -> Conversation:
-    """What the rows fold to."""
-    return fold(rows)

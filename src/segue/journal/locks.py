@@ -25,7 +25,7 @@ class Locks(Forked):
         self.folder = f"{path}-locks"
         self._held: dict[str, int] = {}
         self._open: set[int] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collected journal closes its locks on any thread, and at any line
         tell_of_forks(self)
 
     def hold(self, driver: str) -> None:
@@ -43,11 +43,11 @@ class Locks(Forked):
     def let_go(self, driver: str) -> None:
         """Unlock a driver's file and remove it."""
         with self._lock:
-            file = self._held.pop(driver, None)
-            if file is not None:
-                with self._alone():
-                    _remove(os.path.join(self.folder, _name(driver)))
-                    self._close(file)
+            if driver not in self._held:
+                return
+            with self._alone():
+                _remove(os.path.join(self.folder, _name(driver)))
+                self._close(self._held.pop(driver))
 
     def alive(self, driver: str) -> bool:
         """Whether somebody holds a driver's file. One that nobody holds is removed."""
@@ -127,7 +127,7 @@ class Locks(Forked):
         """Drop the parent's locks: a child that kept them would make a dead parent look alive."""
         for file in self._open:
             os.close(file)
-        self._open, self._held, self._lock = set(), {}, threading.Lock()
+        self._open, self._held, self._lock = set(), {}, threading.RLock()
 
 
 def _lock(file: int, *, wait: bool) -> bool:

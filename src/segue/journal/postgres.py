@@ -55,9 +55,10 @@ class PostgresJournal:
     durable = True
 
     def __init__(self, conninfo: str, *, schema: str = "segue", pool_size: int = 10, patience: float = 60.0) -> None:
-        if pool_size < 1 or patience < 0:
-            raise UsageError("pool_size is at least 1, and patience is not negative.")
+        if pool_size < 1 or not patience > 0:
+            raise UsageError("pool_size is at least 1, and patience is more than 0 seconds.")
         self.conninfo = conninfo
+        """The address: an engine whose queue is in the same database shares its transactions."""
         self._address = Address(conninfo, schema)
         self._sql = self._address.sql
         self._pool_size = pool_size
@@ -93,6 +94,9 @@ class PostgresJournal:
         connection is lost.
         """
         if not events:
+            last = await self._rows(self._sql.seq, [conversation])
+            if seq != (last[0][0] if last else 0) + 1:
+                raise _taken(conversation, seq, last[0][0] if last else 0)
             return
         rows = [encode(event) for event in events]
         given = {
@@ -153,7 +157,7 @@ class PostgresJournal:
         line, last = await (await link.execute(self._sql.last, {"conversation": conversation})).fetchone() or (None, None)
         if line != last:
             return JournalDamaged(f"Conversation {conversation} has {last or 0} events, but its line tells of {line or 0}.")
-        return JournalConflict(f"Place {seq} of conversation {conversation} is taken or not reached yet; the next is {(line or 0) + 1}.")
+        return _taken(conversation, seq, line or 0)
 
     async def read(self, conversation: str, *, after: int = 0) -> list[Stored]:
         """The events after a place; see `Journal.read`."""
@@ -170,15 +174,13 @@ class PostgresJournal:
 
     async def wait(self, conversation: str, *, after: int, timeout: float) -> None:
         """Return when there may be events after a place; see `Journal.wait`."""
-        listener = self._here().listener
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                with listener.told(conversation) as told:
-                    if listener.listening:  # or else everybody is told when it is
-                        rows = await self._rows(self._sql.seq, [conversation])
-                        if rows and rows[0][0] > after:
-                            return
+                with self._here().listener.told(conversation) as told:
+                    last = await self._rows(self._sql.seq, [conversation])
+                    if last and last[0][0] > after:
+                        return
                     if error := await told:
                         raise error
         except TimeoutError:
@@ -224,7 +226,11 @@ class PostgresJournal:
 
     async def hold(self, driver: str) -> None:
         """A driver lives: a lock of the server tells, for as long as this process is connected; see `Journal.hold`."""
-        await self._within_patience(self._holds.want(driver, True))
+        try:
+            await self._within_patience(self._holds.want(driver, True))
+        except BaseException:
+            self._holds.want(driver, False)
+            raise
 
     async def let_go(self, driver: str) -> None:
         """The driver drives no more."""
@@ -235,7 +241,8 @@ class PostgresJournal:
             async with asyncio.timeout(self._patience):
                 await asyncio.wrap_future(done)
         except TimeoutError as error:
-            raise JournalError(f"PostgreSQL gave no lock for {self._patience:g} s. Look at the server.") from error
+            words = "it cannot be reached, or another process has that driver's name."
+            raise JournalError(f"PostgreSQL gave no lock for {self._patience:g} s: {words}") from error
 
     async def alive(self, driver: str) -> bool:
         """Whether a living process holds the driver; just after a restart of the server this waits until that can be known."""
@@ -263,3 +270,7 @@ class PostgresJournal:
             else:
                 here.links.abandon()
         await asyncio.wrap_future(self._holds.close())
+
+
+def _taken(conversation: str, seq: int, last: int) -> JournalConflict:
+    return JournalConflict(f"Place {seq} of conversation {conversation} is taken or not reached yet; the next is {last + 1}.")

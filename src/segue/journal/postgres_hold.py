@@ -97,7 +97,7 @@ class Holds:
                         link.execute(_WATCHED)
                         self._tend(link, woken)
                     continue
-                except psycopg.Error as error:
+                except Exception as error:  # whatever it is, who asked is told; the thread goes on
                     if not passing(error):
                         self._fail(refused(error))
                 self._answer(set())
@@ -148,13 +148,14 @@ class Holds:
             for driver, done in asked:
                 if (driver in held) != (driver in self._wanted):
                     self._asked.append((driver, done))
-                elif not done.done():
+                elif done.set_running_or_notify_cancel():
                     done.set_result(None)
 
     def _fail(self, error: SegueError) -> None:
+        """Tell those who wait for a lock that they will not have it."""
         with self._lock:
             failed, self._asked = self._asked, []
-            self._wanted.difference_update(driver for driver, _ in failed)
-        for _, done in failed:
-            if not done.done():
-                done.set_exception(error)
+            for driver, done in failed:
+                self._wanted.discard(driver)
+                if done.set_running_or_notify_cancel():
+                    done.set_exception(error)

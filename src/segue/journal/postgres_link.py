@@ -40,7 +40,7 @@ _SETTLE = b"""
 _PASSING = frozenset(
     {
         *("40001", "40P01", "55P03", "57014"),  # in each other's way, or too slow for a limit of the server's
-        *("57P01", "57P02", "57P03", "57P05"),  # stopping, starting
+        *("57P01", "57P02", "57P03", "57P05", "25P03"),  # stopping, starting, tired of a quiet connection
         *("53300", "25006"),  # full; not, or not yet, the one that is written to
     }
 )
@@ -166,7 +166,7 @@ class Links:
             try:
                 yield link
             finally:
-                if self._keeper is not None and link.info.transaction_status == TransactionStatus.IDLE:
+                if self._keeper is not None and link.pgconn.transaction_status == TransactionStatus.IDLE:
                     self._idle.append(link)
                 else:
                     await link.close()

@@ -78,7 +78,7 @@ _EVENTS = """
     written AS (
         INSERT INTO {schema}.event (conversation, seq, v, at, kind, data)
         SELECT line.conversation, %(seq)s::bigint - 1 + given.nth, given.v, %(at)s, given.kind, given.data
-        FROM line, unnest(%(versions)s::integer[], %(kinds)s::text[], %(data)s::text[]) WITH ORDINALITY AS given (v, kind, data, nth)
+        FROM line, unnest(%(versions)s::integer[], %(kinds)b::text[], %(data)b::text[]) WITH ORDINALITY AS given (v, kind, data, nth)
     ),
     keyed AS (
         INSERT INTO {schema}.input_key (key, conversation)

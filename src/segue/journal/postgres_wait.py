@@ -31,8 +31,6 @@ class Listener:
         self._links = links
         self._waiting: dict[str, set[Told]] = {}
         self._task: asyncio.Task[None] | None = None
-        self.listening = False
-        """Whether what is appended from now on will be told."""
 
     @contextmanager
     def told(self, conversation: str) -> Iterator[Told]:
@@ -64,8 +62,6 @@ class Listener:
                 if not passing(error):
                     self._tell_all(error if isinstance(error, SegueError) else refused(error))
                     return
-            finally:
-                self.listening = False
             await asyncio.sleep(pause)
 
     async def _on_one_connection(self) -> None:
@@ -73,8 +69,7 @@ class Listener:
         link = await self._links.connect()
         try:
             await link.execute(self._links.sql.listen)
-            self.listening = True
-            self._tell_all()
+            self._tell_all()  # what was appended before this was told to nobody
             while self._waiting:
                 async for notify in link.notifies(timeout=_LINGER):
                     if notify.payload:

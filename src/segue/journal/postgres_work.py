@@ -24,6 +24,9 @@ Own = psycopg.Cursor[TupleRow]
 
 log = logging.getLogger("segue")
 
+_ONLY_ONE = b"SELECT set_config('default_transaction_read_only', 'on', false)"
+"""Should a tool leave its transaction, it finds itself in another one, in which it cannot write."""
+_BEGIN = b"SET TRANSACTION READ WRITE"
 _LIMITS = b"SELECT set_config('statement_timeout', '5s', true), set_config('lock_timeout', '5s', true)"
 _HURRY = b"SELECT set_config('idle_in_transaction_session_timeout', '5s', true)"
 """Who is stopped between the outcome and the commit must not keep the conversation locked for everybody."""
@@ -32,15 +35,15 @@ _HURRY = b"SELECT set_config('idle_in_transaction_session_timeout', '5s', true)"
 def transact(address: Address, patience: float, conversation: str, fence: int, work: Callable[[Any], Event], at: float) -> Stored:
     """Do a tool's work and write its outcome in one transaction; see `Transactional.transact`.
 
-    The tool cannot commit: psycopg refuses `commit()`, and the server refuses `COMMIT`. It can roll back; what it does after
-    that is rolled back too, and a `UsageError` tells. One thing is not prevented: a single string of several statements that
-    begins with `ROLLBACK` and so leaves the transaction.
+    The tool cannot commit: psycopg refuses `commit()`, and the server refuses `COMMIT`. It can roll back, after which it can
+    write nothing, and a `UsageError` tells. It could only get round this on purpose, by asking for another transaction that
+    may write in so many words (`ROLLBACK AND CHAIN`, `SET TRANSACTION READ WRITE`), or over a connection of its own.
     """
     end = time.monotonic() + patience
     committing = False
     with contextlib.closing(_connected(address, end, patience)) as db:
-        _own(db, lambda own: _refuse_if_fenced(own, address, conversation, fence))
-        db.autocommit = False  # what a tool does after a rollback of its own begins a transaction that nobody commits
+        _own(db, lambda own: _refuse_if_fenced(own.execute(_ONLY_ONE), address, conversation, fence))
+        db.autocommit = False  # after a rollback of its own, a tool is in a transaction that nobody commits
         try:
             with db.transaction():
                 stored = _written(db, address, conversation, fence, work, at)
@@ -91,16 +94,20 @@ def _written(db: Database, address: Address, conversation: str, fence: int, work
     """Let the tool do its work in the open transaction, and write the outcome."""
 
     def begin(own: Own) -> None:
+        own.execute(_BEGIN)
         own.execute(_LIMITS)
         own.execute(address.sql.unfinished, [conversation])
 
     def finish(own: Own) -> Stored:
         given = {"conversation": conversation, "fence": fence, "at": at, "kind": kind, "v": version, "data": data.decode()}
         own.execute(_HURRY)
-        row = own.execute(address.sql.finish, given).fetchone()
+        try:
+            row = own.execute(address.sql.finish, given).fetchone()
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            raise _left("ended it and went on in another one") from error
         if row is None:
             _refuse_if_fenced(own, address, conversation, fence)
-            raise _left("ended it and began another one")
+            raise _left("ended it and went on in another one")
         return Stored(row[0], at, event)
 
     _own(db, begin)

@@ -17,7 +17,7 @@ from segue.journal.locks import Locks
 from segue.journal.sqlite_open import PAUSE, Database
 from segue.journal.sqlite_rows import Erase, appending, conversation_of, decoded, list_lines, read_events
 from segue.journal.sqlite_transact import transact
-from segue.journal.writer import JobThread, Reader, Waiting, Writer, give
+from segue.journal.writer import Reader, Waiting, Writer, give
 
 T = TypeVar("T")
 
@@ -45,9 +45,9 @@ class SqliteJournal:
         self._waiting = Waiting()
         self._reader = Reader(Database(self.path, patience), self._waiting)
         self._writer = Writer(Database(self.path, patience), self._locks, self._waiting)
-        for thread in (self._reader, self._writer):
-            _THREADS.add(thread)
-            weakref.finalize(self, thread.stop).atexit = False
+        _OPEN.add(self)
+        for end in (self._reader.stop, self._writer.stop, self._locks.close):
+            weakref.finalize(self, end).atexit = False
 
     async def append(self, conversation: str, seq: int, events: Sequence[Event], *, at: float, summary: Summary | None = None) -> None:
         """Write events; see `Journal.append`. Without a `summary` the list tells what it told, with the new time."""
@@ -113,31 +113,36 @@ class SqliteJournal:
         Raises `UsageError`, with everything rolled back, if `work` ends the transaction itself or writes to the journal's
         own tables.
         """
-        stored = transact(self.path, self._locks, conversation, fence, work, at)
+        stored = transact(self.path, conversation, fence, work, at)
         give(self._waiting.reached(conversation, stored.seq))
         return stored
 
     async def aclose(self) -> None:
         """Finish what is being written; let go of the file, the drivers and the threads."""
-        self._locks.close()
-        for thread in (self._reader, self._writer):
-            ended = thread.stop()
-            while ended is not None and ended.is_alive():
+        for ending in [thread.stop() for thread in (self._reader, self._writer)]:
+            while ending is not None and ending.is_alive():
                 await asyncio.sleep(PAUSE)
+        self._locks.close()
+
+    def close(self) -> None:
+        """`aclose` for code without an event loop."""
+        for ending in [thread.stop() for thread in (self._reader, self._writer)]:
+            if ending is not None:
+                ending.join()
+        self._locks.close()
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         answer: T = await self._reader.ask(partial(self._reader.read, query))
         return answer
 
 
-_THREADS: weakref.WeakSet[JobThread] = weakref.WeakSet()
+_OPEN: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()
 
 
 def _at_exit() -> None:
-    """Finish what is being written before the process ends."""
-    for ended in [thread.stop() for thread in list(_THREADS)]:
-        if ended is not None:
-            ended.join(timeout=10)
+    """Finish what is being written before the process ends, and let go of drivers."""
+    for journal in list(_OPEN):
+        journal.close()
 
 
 atexit.register(_at_exit)

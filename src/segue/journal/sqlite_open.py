@@ -18,8 +18,11 @@ FLOOR = (3, 40)
 APPLICATION = 0x53656775
 """Marks the file as a journal: "Segu"."""
 SCHEMA = 1
-PAUSE = 0.001
-"""Seconds between two looks at a lock that another process holds."""
+RAISED = (sqlite3.Error, UnicodeError)
+"""What the module `sqlite3` raises: also for texts that are none, in rows and in its own messages."""
+PAUSE = 0.0003
+"""Seconds between two looks at a lock that another process holds, at first."""
+LONGEST_PAUSE = 0.002
 FORK_PATIENCE = 5.0
 """Seconds for which a fork waits for the end of what is being written."""
 
@@ -50,8 +53,6 @@ class Database(Forked):
         self._db: sqlite3.Connection | None = None
         self._used = False
         self._held = False
-        self._doubtful = False
-        """The disk has failed: what can be read from the log may never have reached it."""
         tell_of_forks(self)
 
     def __enter__(self) -> sqlite3.Connection:
@@ -60,8 +61,8 @@ class Database(Forked):
             if self._db is None:
                 with OPENING:
                     self._db = connect(self.path, self.patience, **self._options)
-                if self._doubtful:
-                    self._write_anew(self._db)
+            if self.path in _DOUBTFUL:
+                self._write_anew(self._db)
         except BaseException:
             self._lock.release()
             raise
@@ -74,8 +75,9 @@ class Database(Forked):
             if error is None:
                 return
             self.close()  # and with that a transaction that is open is rolled back
-            if isinstance(error, sqlite3.Error | UnicodeEncodeError):
-                self._doubtful = self._doubtful or _code(error) == sqlite3.SQLITE_IOERR
+            if isinstance(error, RAISED):
+                if _code(error) == sqlite3.SQLITE_IOERR:
+                    _DOUBTFUL.add(self.path)
                 raise translated(error, self.path) from error
         finally:
             self._lock.release()
@@ -83,11 +85,13 @@ class Database(Forked):
     def _write_anew(self, db: sqlite3.Connection) -> None:
         """Copy the log into the file and wait for the disk: a wait that has failed says nothing when it is repeated."""
         try:
-            patiently(lambda: db.execute("pragma wal_checkpoint(full)").fetchone(), self.patience)
+            copied = checkpoint(db, "full", self.patience)
         except sqlite3.Error as error:
             self.close()
             raise translated(error, self.path) from error
-        self._doubtful = False
+        if not copied:
+            raise JournalError(f"The disk of the journal {self.path} has failed, and others keep its log in use: try again when they end.")
+        _DOUBTFUL.discard(self.path)
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
@@ -117,6 +121,9 @@ class Database(Forked):
         self._lock, self._db, self._used, self._held = threading.RLock(), None, False, False
 
 
+_DOUBTFUL: set[str] = set()
+"""Files whose disk has failed: what can be read from the log may never have reached it."""
+
 _CUT: dict[str, sqlite3.Connection] = {}
 """Files that this process cannot use any more, as it was forked in the middle of a transaction on them."""
 
@@ -141,7 +148,7 @@ def connect(path: str, patience: float, **options: Any) -> sqlite3.Connection:
         patiently(lambda: _prepare(db, path), patience)
     except BaseException as error:
         db.close()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, RAISED):
             raise translated(error, path) from error
         raise
     return db
@@ -155,7 +162,6 @@ def _prepare(db: sqlite3.Connection, path: str) -> None:
     db.execute("pragma synchronous=full")
     db.execute("pragma fullfsync=on")  # macOS: a plain fsync does not reach the disk
     db.execute("pragma secure_delete=on")
-    db.execute("pragma trusted_schema=off")
     if not founded:
         _found(db, path)
 
@@ -188,14 +194,25 @@ def _found(db: sqlite3.Connection, path: str) -> None:
 
 def patiently(action: Callable[[], T], seconds: float) -> T:
     """Do something again and again while another connection holds the lock that it needs, for so many seconds."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, PAUSE
     while True:
         try:
             return action()
         except sqlite3.OperationalError as error:
             if _code(error) not in _WAITED_FOR or time.monotonic() >= deadline:
                 raise
-        time.sleep(PAUSE)
+        time.sleep(pause)
+        pause = min(pause * 1.05, LONGEST_PAUSE)
+
+
+def checkpoint(db: sqlite3.Connection, mode: str, seconds: float) -> bool:
+    """Copy the log into the file; whether all of it was copied, or others have kept it in use for so many seconds."""
+    deadline = time.monotonic() + seconds
+    while db.execute(f"pragma wal_checkpoint({mode})").fetchone()[0]:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(LONGEST_PAUSE)
+    return True
 
 
 _WAITED_FOR = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
@@ -224,7 +241,7 @@ def translated(error: Exception, path: str) -> SegueError:
     if isinstance(error, UnicodeEncodeError):
         return UsageError("A conversation's id, a key or a name holds half a surrogate pair: it cannot be stored.")
     code = _code(error)
-    if code is None and isinstance(error, sqlite3.OperationalError):  # the module's own: a text that is none
+    if isinstance(error, UnicodeError) or (code is None and isinstance(error, sqlite3.OperationalError)):  # a text that is none
         return JournalDamaged(f"The journal {path} is damaged ({error}): put it back from a copy.")
     kind, words = _WORDS.get(code or 0, (JournalError, "The journal {path} refused ({name}): {error}."))
     return kind(words.format(path=path, error=error, name=getattr(error, "sqlite_errorname", type(error).__name__)))

@@ -7,12 +7,17 @@ from typing import Any, NamedTuple
 
 from segue.core.codec import decode, encode
 from segue.core.events import Event, InputGiven
-from segue.errors import JournalConflict, JournalDamaged, KeyReused
+from segue.errors import JournalConflict, JournalDamaged, KeyReused, UsageError
 from segue.journal.base import STATUSES, Line, Stored, Summary
 
 Row = tuple[str, int, int, float, str, str]
 """A row of `event`: conversation, seq, v, at, kind, data."""
 
+
+_BEGIN = "insert into conversation values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (conversation) do nothing"
+_REMEMBER = "insert into input_key values (?, ?) on conflict (key) do nothing"
+LAST_TIME = 253_402_300_800.0
+"""The year 10000: what is said to be later was not written."""
 
 _MOVE = "update conversation set seq = ?, updated = ? where conversation = ? and seq = ?"
 _RENEW = "update conversation set seq = ?, updated = ?, status = ?, entry = ?, agent = ?, driver = ? where conversation = ? and seq = ?"
@@ -41,7 +46,7 @@ class Append(NamedTuple):
             )
         db.executemany("insert into event values (?, ?, ?, ?, ?, ?)", self.rows)
         if self.keys:
-            db.executemany("insert or ignore into input_key values (?, ?)", [(key, self.conversation) for key in self.keys])
+            db.executemany(_REMEMBER, [(key, self.conversation) for key in self.keys])
 
     def _move_line(self, db: sqlite3.Connection) -> bool:
         """Bring the conversation's line up to date; `False` if it is not at the place before `seq`."""
@@ -50,7 +55,7 @@ class Append(NamedTuple):
             return (last_place(db, self.conversation) or 0) == before
         if before == 0:
             line = (self.conversation, last, self.at, self.at, *(self.summary or Summary()))
-            done = db.execute("insert or ignore into conversation values (?, ?, ?, ?, ?, ?, ?, ?)", line)
+            done = db.execute(_BEGIN, line)
         elif self.summary is None:
             done = db.execute(_MOVE, (last, self.at, self.conversation, before))
         else:
@@ -75,6 +80,8 @@ class Erase(NamedTuple):
 
 def appending(conversation: str, seq: int, events: Sequence[Event], at: float, summary: Summary | None) -> Append:
     """Events as they are to be written."""
+    if summary is not None and summary.status not in STATUSES:
+        raise UsageError(f"A conversation cannot be {summary.status!r}: {', '.join(STATUSES)} are what a list can show.")
     rows: list[Row] = []
     keys: list[str] = []
     for event in events:
@@ -124,7 +131,7 @@ def decoded(conversation: str, after: int, rows: Sequence[tuple[Any, ...]]) -> l
     for place, (seq, at, kind, version, data) in enumerate(rows, after + 1):
         if seq != place:
             raise JournalDamaged(f"The event at place {place} of conversation {conversation} is missing: put the journal back from a copy.")
-        if type(at) is not float or type(kind) is not str or type(version) is not int:
+        if type(at) is not float or not 0 <= at < LAST_TIME or type(kind) is not str or type(version) is not int:
             raise JournalDamaged(f"The event at place {place} of conversation {conversation} is damaged: put the journal back from a copy.")
         stored.append(Stored(seq, at, decode(kind, version, data)))
     return stored

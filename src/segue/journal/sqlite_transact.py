@@ -7,10 +7,8 @@ from collections.abc import Callable
 from segue.core.events import Event
 from segue.errors import JournalConflict, UsageError
 from segue.journal.base import Stored
-from segue.journal.locks import Locks
-from segue.journal.sqlite_open import Database
+from segue.journal.sqlite_open import Database, patiently
 from segue.journal.sqlite_rows import appending, driven_since, last_place
-from segue.journal.writer import begin
 
 PATIENCE = 5.0
 """Seconds for which a tool waits for others to end their transactions."""
@@ -29,12 +27,12 @@ _REFUSED = (
 )
 
 
-def transact(path: str, locks: Locks, conversation: str, fence: int, work: Callable[[sqlite3.Connection], Event], at: float) -> Stored:
+def transact(path: str, conversation: str, fence: int, work: Callable[[sqlite3.Connection], Event], at: float) -> Stored:
     """Call `work` in a transaction, write its event at the next place, and commit; see `Transactional`."""
     database = Database(path, PATIENCE, cached_statements=0)  # so that each statement of the tool is looked at
     try:
         with database as db:
-            begin(db, locks, PATIENCE)
+            patiently(lambda: db.execute("begin immediate"), PATIENCE)  # out of turn: those who queue may have more patience
             seq = last_place(db, conversation)
             if seq is None or driven_since(db, conversation, fence):
                 raise JournalConflict(f"Another driver has the conversation {conversation}, or it was erased: the tool was not called.")
@@ -55,10 +53,9 @@ def _worked(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], Event])
     db.set_authorizer(lambda action, first, second, where, by: _allowed(db, action, first, second, where))
     try:
         event = work(db)
-        if not db.in_transaction:
-            return UsageError("The tool's transaction was ended by a statement of its own (OR ROLLBACK, RAISE(ROLLBACK)): nothing is kept.")
+        if _ended(db):
+            return UsageError("The tool's transaction was ended by ctx.db.close(), OR ROLLBACK or RAISE(ROLLBACK): nothing is kept.")
         db.set_authorizer(None)
-        db.row_factory, db.text_factory = None, str
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_AUTH:
             return error
@@ -70,11 +67,19 @@ def _worked(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], Event])
     return event
 
 
+def _ended(db: sqlite3.Connection) -> bool:
+    try:
+        return not db.in_transaction
+    except sqlite3.ProgrammingError:  # it is closed
+        return True
+
+
 def _allowed(db: sqlite3.Connection, action: int, first: str | None, second: str | None, where: str | None) -> int:
-    """Whether a tool's statement may do this."""
+    """Whether a tool's statement may do this; `where` is a database's name, which ALTER TABLE gives first."""
     if not db.in_transaction or action in _NEVER:
         return sqlite3.SQLITE_DENY
-    if where == "main" and ((action in _TABLE_NAMED_FIRST and first in _OURS) or (action in _TABLE_NAMED_SECOND and second in _OURS)):
+    table = first if action in _TABLE_NAMED_FIRST else second if action in _TABLE_NAMED_SECOND else None
+    if table in _OURS and (where or first) == "main":
         return sqlite3.SQLITE_DENY
     if action == sqlite3.SQLITE_PRAGMA and first in _MARKS and second is not None:
         return sqlite3.SQLITE_DENY

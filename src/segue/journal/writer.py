@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from segue.errors import JournalConflict, JournalError, KeyReused
+from segue.errors import JournalConflict, JournalError, KeyReused, SegueError
 from segue.journal.locks import Locks
 from segue.journal.sqlite_forks import Forked, tell_of_forks
-from segue.journal.sqlite_open import PAUSE, Database, patiently
+from segue.journal.sqlite_open import Database, checkpoint, patiently
 from segue.journal.sqlite_rows import Append, Erase, last_place, rewrite
 
 T = TypeVar("T")
@@ -22,6 +22,8 @@ GROUP = 200
 """How many appends are written in one transaction at most."""
 LOOK = 0.05
 """Seconds between two looks at what other processes have written, while somebody waits for it."""
+GATHER = 0.02
+"""Seconds for which one who erases waits for others who do: the traces are removed once for all of them."""
 LOG_PATIENCE = 10.0
 """Seconds for which the removal of the last traces waits for readers."""
 
@@ -195,7 +197,7 @@ class Reader(JobThread):
         self._looked = time.monotonic()
         try:
             give(self.read(self._news))
-        except JournalError:  # who waits shall read, and meet it
+        except SegueError:  # who waits shall read, and meet it
             give([answer for name in self._waiting.conversations() for answer in self._waiting.reached(name, float("inf"))])
 
     def _news(self, db: sqlite3.Connection) -> list[Answer]:
@@ -225,10 +227,17 @@ class Writer(JobThread):
         """What was deleted, but may have left traces in the file."""
 
     def _serve(self, jobs: Jobs) -> None:
-        while (asked := jobs.get()) is not None:
+        while True:
+            try:
+                asked = jobs.get(timeout=GATHER if self._erased else None)
+            except queue.Empty:
+                give(self._scrubbed())
+                continue
+            if asked is None:
+                break
             erased = len(self._erased)
             give(self._write([asked], jobs))
-            if self._erased and (jobs.empty() or len(self._erased) == erased):  # no more are coming: once for all of them
+            if self._erased and len(self._erased) == erased:
                 give(self._scrubbed())
             del asked  # an idle thread holds on to nothing
         if self._erased:
@@ -269,10 +278,19 @@ class Writer(JobThread):
                 rewrite(db)
                 db.execute("commit")
                 with self._locks.turn():
-                    _empty_log(db, self._database.path)
+                    emptied = checkpoint(db, "truncate", LOG_PATIENCE)
+            if not emptied:
+                raise JournalError(
+                    f"What was erased is still in the log of {self._database.path}, which somebody reads: erase it once more."
+                )
         except Exception as error:
             return [Answer(answer.future, error=_again(error)) for answer in erased]
         return erased
+
+    def in_child(self) -> None:
+        """The thread is not here, nor are those for whom it erased."""
+        super().in_child()
+        self._erased = []
 
 
 def begin(db: sqlite3.Connection, locks: Locks, patience: float) -> None:
@@ -308,11 +326,3 @@ def _again(error: Exception) -> Exception:
     again = copy.copy(error)
     again.__cause__ = error.__cause__
     return again
-
-
-def _empty_log(db: sqlite3.Connection, path: str) -> None:
-    deadline = time.monotonic() + LOG_PATIENCE
-    while db.execute("pragma wal_checkpoint(truncate)").fetchone()[0]:
-        if time.monotonic() >= deadline:
-            raise JournalError(f"What was erased is still in the log of {path}, as somebody keeps reading it: erase it once more.")
-        time.sleep(PAUSE)

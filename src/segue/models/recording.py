@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from segue import errors
-from segue.core.chat import as_chat
 from segue.core.messages import Call, Reply, Usage
 from segue.errors import ProviderError, RequestDiffers, UsageError
 from segue.model import CallDelta, Delta, Model, ModelRequest, ReasoningDelta, Restarted, TextDelta
 from segue.models.scripted import spoken
+from segue.wire.chat_messages import as_chat
 
 _SECRET = re.compile(r"(?i)key|token$|secret|password|authorization|cookie|credential")
 

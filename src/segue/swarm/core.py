@@ -6,7 +6,6 @@ import os
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, overload
 
-from segue.core.chat import as_chat
 from segue.core.conversation import Conversation
 from segue.core.events import DriveStarted, Event, ModelReplied, Outcome, ToolFailed, ToolStarted
 from segue.core.fold import apply
@@ -21,6 +20,7 @@ from segue.swarm.cast import Cast
 from segue.swarm.history import History, read
 from segue.swarm.types import Agent, Response
 from segue.swarm.util import debug_print
+from segue.wire.chat_messages import as_chat
 
 Messages = Sequence[Mapping[str, Any]]
 Chunks = Iterator[dict[str, Any]]

@@ -4,12 +4,12 @@ Swarm takes any list of messages: one that begins with an agent, ends with a too
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from segue.core.chat import from_chat
 from segue.core.earlier import adopt
 from segue.core.events import Event, InputGiven, ModelReplied, Started, ToolReturned, ToolStarted
 from segue.core.limits import Limits
 from segue.core.messages import NOTHING, Assistant, Message, Reply, System, ToolAnswer, User
 from segue.errors import IllegalEvent, UsageError
+from segue.wire.chat_messages import from_chat
 
 NOTHING_SAID = User("(The user has said nothing new. Go on.)")
 """Stands for the user where the last word is an agent's, or nobody's: a run begins with an input."""

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from segue.core.chat import from_chat
 from segue.core.messages import Call, Reply
 from segue.errors import SegueError
 from segue.model import CallDelta, Delta, ModelSettings, ReasoningDelta, TextDelta
 from segue.wire.chat_assembly import DIALECT
+from segue.wire.chat_messages import from_chat
 from segue.wire.jsontext import dumps
 from segue.wire.request_fields import Fields, ServedRequest, output_spec, tool_spec
 from segue.wire.sse import encode_event

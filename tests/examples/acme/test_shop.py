@@ -3,9 +3,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from segue import Context
 from segue.examples.acme import Shop
 
 BOOTS = "item_204417001"
+
+
+def call(place="1.0"):
+    """A call of a tool; another place is another call."""
+    return Context(conversation="c", place=place)
 
 
 @pytest.fixture
@@ -33,25 +39,25 @@ def test_the_items_whose_words_fit_best_are_found(shop, query, found):
 
 
 def test_a_refund_is_written_with_its_reason(shop):
-    assert shop.execute_refund(BOOTS, "fell apart") == f"success: refunded $89 for {BOOTS} (order 1)"
+    assert shop.execute_refund(BOOTS, call(), "fell apart") == f"success: refunded $89 for {BOOTS} (order 1)"
     assert shop.refunds() == [(1, "Black Desert Boots", 89, "fell apart")]
 
 
 def test_what_was_refunded_already_is_refused(shop):
-    shop.execute_refund(BOOTS)
-    assert shop.execute_refund(BOOTS) == f"refused: {BOOTS} was refunded already"
+    shop.execute_refund(BOOTS, call("1.0"))
+    assert shop.execute_refund(BOOTS, call("2.0")) == f"refused: {BOOTS} was refunded already"
     assert shop.refunds() == [(1, "Black Desert Boots", 89, "not provided")]
 
 
 @pytest.mark.parametrize("item", ["item_204417003", "item_0", "", "' or ''='"])
 def test_what_was_never_ordered_is_refused(shop, item):
-    assert shop.execute_refund(item) == f"refused: {item} was never ordered"
+    assert shop.execute_refund(item, call()) == f"refused: {item} was never ordered"
     assert shop.refunds() == []
 
 
 def test_what_was_ordered_twice_is_refunded_twice_and_no_more(shop):
     shop.execute_order("black desert boots", 100)
-    said = [shop.execute_refund(BOOTS).split(":")[0] for _ in range(3)]
+    said = [shop.execute_refund(BOOTS, call(str(number))).split(":")[0] for number in range(3)]
     assert said == ["success", "success", "refused"]
     assert [(order, price) for order, _, price, _ in shop.refunds()] == [(1, 89), (5, 100)]
 
@@ -76,7 +82,7 @@ def test_an_escalation_is_a_ticket(shop):
 
 def test_many_threads_that_refund_the_same_item_refund_it_once(shop):
     with ThreadPoolExecutor(16) as pool:
-        said = list(pool.map(lambda _: shop.execute_refund(BOOTS), range(64)))
+        said = list(pool.map(lambda number: shop.execute_refund(BOOTS, call(str(number))), range(64)))
     assert sum(text.startswith("success") for text in said) == 1
     assert len(shop.refunds()) == 1
 
@@ -91,7 +97,7 @@ def test_many_threads_that_order_lose_no_order_and_make_no_item_twice(shop):
 def test_two_shops_on_one_file_refund_once_between_them(tmp_path):
     one, other = Shop(tmp_path / "acme.db"), Shop(tmp_path / "acme.db")
     with ThreadPoolExecutor(8) as pool:
-        said = list(pool.map(lambda shop: shop.execute_refund(BOOTS), [one, other] * 8))
+        said = list(pool.map(lambda shop, number: shop.execute_refund(BOOTS, call(str(number))), [one, other] * 8, range(16)))
     assert sum(text.startswith("success") for text in said) == 1
     assert one.refunds() == other.refunds()
     assert len(one.orders()) == 4
@@ -101,18 +107,50 @@ def test_two_shops_on_one_file_refund_once_between_them(tmp_path):
 
 def test_a_shop_in_a_file_remembers_across_openings(tmp_path):
     shop = Shop(tmp_path / "acme.db")
-    shop.execute_refund(BOOTS)
+    shop.execute_refund(BOOTS, call("1.0"))
     shop.close()
     again = Shop(tmp_path / "acme.db")
-    assert again.execute_refund(BOOTS).startswith("refused")
+    assert again.execute_refund(BOOTS, call("2.0")).startswith("refused")
     again.close()
 
 
-def test_the_table_itself_keeps_an_order_from_being_refunded_twice(tmp_path):
+def test_a_call_that_is_made_again_refunds_nothing_more_and_is_told_what_it_did(tmp_path):
+    said = []
+    for _ in range(3):
+        shop = Shop(tmp_path / "acme.db")
+        shop.execute_order("black desert boots", 100)  # so that there is always another order to refund
+        said.append(shop.execute_refund(BOOTS, call()))
+        rows = shop.refunds()
+        shop.close()
+    assert said == [f"success: refunded $89 for {BOOTS} (order 1)"] * 3
+    assert rows == [(1, "Black Desert Boots", 89, "not provided")]
+
+
+def test_many_threads_that_make_the_same_call_refund_one_order(shop):
+    shop.execute_order("black desert boots", 100)
+    with ThreadPoolExecutor(16) as pool:
+        said = set(pool.map(lambda _: shop.execute_refund(BOOTS, call()), range(64)))
+    assert said == {f"success: refunded $89 for {BOOTS} (order 1)"}
+    assert len(shop.refunds()) == 1
+
+
+def test_at_stake_is_the_dearest_order_that_is_not_refunded(shop):
+    assert [shop.at_stake(item) for item in (BOOTS, "item_204417007", "item_204417003", "item_0")] == [89, 25, 0, 0]
+    shop.execute_order("black desert boots", 100)
+    assert shop.at_stake(BOOTS) == 100
+    shop.execute_refund(BOOTS, call("1.0"))
+    assert shop.at_stake(BOOTS) == 100
+    shop.execute_refund(BOOTS, call("2.0"))
+    assert shop.at_stake(BOOTS) == 0
+
+
+def test_the_table_itself_keeps_an_order_from_being_refunded_twice_and_a_key_from_refunding_two(tmp_path):
     shop = Shop(tmp_path / "acme.db")
-    shop.execute_refund(BOOTS)
+    shop.execute_refund(BOOTS, call())
     database = sqlite3.connect(tmp_path / "acme.db")
-    with pytest.raises(sqlite3.IntegrityError):
-        database.execute("insert into refunds (order_id, reason) values (1, 'again')")
+    with pytest.raises(sqlite3.IntegrityError, match=r"refunds\.order_id"):
+        database.execute("insert into refunds (order_id, key, reason) values (1, 'another', 'again')")
+    with pytest.raises(sqlite3.IntegrityError, match=r"refunds\.key"):
+        database.execute("insert into refunds (order_id, key, reason) values (2, ?, 'again')", (call().key,))
     database.close()
     shop.close()

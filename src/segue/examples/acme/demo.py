@@ -1,6 +1,7 @@
 """What a customer says in ACME's demonstration, and the rows that it changes."""
 
 from segue.examples.acme.shop import Shop
+from segue.examples.acme.team import LIMIT
 
 CUSTOMER = [
     "Hello!",
@@ -13,6 +14,8 @@ CUSTOMER = [
     "Yes, deal.",
     "Thanks, bye.",
 ]
+
+PERSON = f"A refund of more than ${LIMIT} waits for a person of the shop."
 
 HEADINGS = ("order", "item", "dollars", "reason")
 

@@ -1,5 +1,6 @@
 """The shop's database: items, orders, refunds and escalations, in SQLite.
-Its four public methods are the tools of the shop's agents. That an order is refunded once at most is kept by the table itself.
+Four of its methods are the tools of the shop's agents. That an order is refunded once at most, and that a call refunds one order
+at most, however often it is made, is kept by the table itself.
 """
 
 import re
@@ -10,13 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from segue import Context
+
 SCHEMA = """
 create table if not exists items (
     id text primary key, name text not null unique collate nocase, description text not null, price integer not null);
 create table if not exists orders (
     id integer primary key, item_id text not null references items, price integer not null);
 create table if not exists refunds (
-    id integer primary key, order_id integer not null unique references orders, reason text not null);
+    id integer primary key, order_id integer not null unique references orders, key text not null unique, reason text not null);
 create table if not exists escalations (
     id integer primary key, summary text not null);
 """
@@ -69,23 +72,34 @@ class Shop:
             return "nothing found"
         return "\n".join(f"{item}: {name}" for fit, item, name in fits if fit == best)
 
-    def execute_refund(self, item_id: str, reason: str = "not provided") -> str:
+    def execute_refund(self, item_id: str, ctx: Context[Any], reason: str = "not provided") -> str:
         """Use to give the customer the money back for one item.
 
         Args:
             item_id: The id that `look_up_item` found.
+            ctx: Has the key of the call; the model does not see it.
             reason: Why the customer wants the money back.
         """
         with self._writing() as database:
-            orders = database.execute("select id, price from orders where item_id = ? order by id", (item_id,)).fetchall()
+            orders = database.execute(
+                "select orders.id, price, key from orders left join refunds on order_id = orders.id where item_id = ? order by orders.id",
+                (item_id,),
+            ).fetchall()
             if not orders:
                 return f"refused: {item_id} was never ordered"
-            refunded = {order for (order,) in database.execute("select order_id from refunds")}
-            for order, price in orders:
-                if order not in refunded:
-                    database.execute("insert into refunds (order_id, reason) values (?, ?)", (order, reason))
-                    return f"success: refunded ${price} for {item_id} (order {order})"
-        return f"refused: {item_id} was refunded already"
+            # A call that died before it could answer is made again, with the same key: what it has refunded is found, and told.
+            found = [row for row in orders if row[2] == ctx.key] or [row for row in orders if row[2] is None]
+            if not found:
+                return f"refused: {item_id} was refunded already"
+            order, price, key = found[0]
+            if key is None:
+                database.execute("insert into refunds (order_id, key, reason) values (?, ?, ?)", (order, ctx.key, reason))
+            return f"success: refunded ${price} for {item_id} (order {order})"
+
+    def at_stake(self, item_id: str) -> int:
+        """Say how many dollars a refund of an item can cost: the price of its dearest order that is not refunded; 0 if there is none."""
+        query = "select max(price) from orders where item_id = ? and id not in (select order_id from refunds)"
+        return self._read(query, item_id)[0][0] or 0
 
     def execute_order(self, product: str, price: int) -> str:
         """Use to sell a product, once the customer has said yes to the price.
@@ -130,9 +144,9 @@ class Shop:
         """List what was handed to a person: ticket, summary."""
         return self._read("select id, summary from escalations order by id")
 
-    def _read(self, query: str) -> list[Any]:
+    def _read(self, query: str, *values: str) -> list[Any]:
         with self._lock:
-            return self._database.execute(query).fetchall()
+            return self._database.execute(query, values).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

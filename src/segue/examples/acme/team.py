@@ -1,13 +1,26 @@
 """The shop's team: triage, sales, and issues and repairs. A handoff is a function that returns an agent.
-`build(shop)` makes the team over any shop.
+`build(shop)` makes the team over any shop; `triage` is the team over the one in the file that ACME_DATABASE names, or in memory.
 """
 
-from segue import Agent, tool
+import os
+from typing import Any
+
+from segue import Agent, Context, tool
 from segue.examples.acme.shop import Shop
 
+LIMIT = 50
+"""Dollars; refunds above it need a person's approval."""
 
-def build(shop: Shop) -> Agent:
-    """Make the team over a shop; returns its entry agent."""
+
+def build(shop: Shop, *, limit: int = LIMIT) -> Agent:
+    """Make the team over a shop; returns its entry agent. Refunds above `limit` dollars wait for a person."""
+
+    def above_limit(arguments: dict[str, Any], ctx: Context[Any]) -> bool:
+        """Say whether a person is to approve a refund."""
+        return shop.at_stake(arguments["item_id"]) > limit
+
+    # Not "transaction": the shop's database is its own, as a payment service's would be, so what holds over a crash is the key.
+    execute_refund = tool(effect="keyed", approve=above_limit)(shop.execute_refund)
 
     def transfer_to_sales_agent() -> Agent:
         """Use for whatever has to do with buying something."""
@@ -54,11 +67,11 @@ def build(shop: Shop) -> Agent:
             "4. When they want it, find the item's id with `look_up_item` and then use `execute_refund`. "
             "Say truly what came of it."
         ),
-        tools=[tool(effect="read")(shop.look_up_item), shop.execute_refund, transfer_back_to_triage],
+        tools=[tool(effect="read")(shop.look_up_item), execute_refund, transfer_back_to_triage],
         description="Complaints, repairs and refunds.",
     )
     return triage
 
 
-shop = Shop()
+shop = Shop(os.environ.get("ACME_DATABASE", ":memory:"))
 triage = build(shop)

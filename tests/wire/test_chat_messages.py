@@ -1,8 +1,8 @@
 import pytest
 
-from segue.core.chat import as_chat, from_chat
 from segue.core.messages import Assistant, Call, System, ToolAnswer, User
 from segue.errors import UsageError
+from segue.wire.chat_messages import as_chat, from_chat
 
 CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x": 1}'}}
 PARTS = [{"type": "text", "text": "Look:"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
