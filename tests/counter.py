@@ -195,6 +195,17 @@ class Counter:
                 assert place in told | unsure, f"{line} was done, and nothing tells of it"
         return c
 
+    async def settled(self, journal: Any, name: str = "c", *, over: bool = True) -> Conversation:
+        """`checked`, once what nobody waits for has ended and was told."""
+        end = asyncio.get_running_loop().time() + 10
+        while True:
+            try:
+                return await self.checked(journal, name, over=over)
+            except AssertionError:
+                if asyncio.get_running_loop().time() > end:
+                    raise
+            await asyncio.sleep(0.005)
+
     async def inputs(self, journal: Any, name: str = "c") -> list[str]:
         """What users have said, in order."""
         return [

@@ -7,7 +7,7 @@ import pytest
 
 from segue import Agent, ApprovalError, Limits, MemoryJournal, Runner, tool
 from segue.core.conversation import Conversation, Status
-from segue.core.events import InputGiven, ToolFailed, ToolReturned, ToolStarted
+from segue.core.events import InputGiven, ToolFailed, ToolReturned, ToolStarted, ToolUnknown
 from segue.core.messages import Call, Reply, Usage
 from segue.core.view import check
 from segue.errors import ConversationBusy
@@ -255,6 +255,39 @@ async def test_a_cancel_of_the_outer_conversation_ends_the_one_inside_that_goes_
     assert (await running).status == "cancelled"
     inner = await runner.replay(INNER)
     assert (inner.status, inner.ended.kind) == (Status.ENDED, "cancelled")
+
+
+@pytest.mark.parametrize("how", ["cancel", "interrupt"])
+async def test_an_agent_that_waits_beside_a_call_that_runs_is_ended_with_the_run(how):
+    release = asyncio.Event()
+
+    @tool(effect="read")
+    async def slow() -> str:
+        await release.wait()
+        return "done"
+
+    @tool(approve=True)
+    def pay(amount: int) -> str:
+        raise AssertionError("nobody approved it")
+
+    expert = Agent("Expert", tools=[pay], model=ScriptedModel([PAY]))
+    outer = ScriptedModel([[ASK, {"slow": {}}], "What else?"])
+    runner = Runner(Agent("Desk", tools=[expert.as_tool(), slow], model=outer))
+    running = asyncio.create_task(runner.run("Hello.", conversation="c"))
+    while not await runner.journal.read("c") or not (await runner.replay("c")).waiting:
+        await asyncio.sleep(0.001)
+    if how == "cancel":
+        assert await runner.cancel("c")
+    else:
+        later = asyncio.create_task(runner.run("Never mind.", conversation="c", busy="interrupt"))
+        await asyncio.sleep(0)
+        release.set()
+        assert (await later).output == "What else?"
+        assert legal(outer)
+    assert (await running).status == "cancelled"
+    assert (await runner.replay(INNER)).status is Status.ENDED
+    (unknown,) = [row.event for row in await runner.events("c") if isinstance(row.event, ToolUnknown) and row.event.place == "1.0"]
+    assert "Not called" not in unknown.words
 
 
 async def test_the_time_of_a_tool_does_not_hold_for_an_agent():

@@ -72,6 +72,8 @@ class Drive:
         """An end with which the run is parked before anything is done."""
         self.early: list[ToolLate] = []
         """Late results of earlier drives that came before this one had begun."""
+        self.forsaken: list[str] = []
+        """Calls that waited for a person when the run was ended: an agent behind one waits for nobody any more."""
         self.event_loop = asyncio.get_running_loop()
         self._journal = journal
         self.driver = driver
@@ -333,6 +335,7 @@ class Drive:
                 await self._came([one])
             if not self.ledger.lost:
                 c = self.conversation
+                self.forsaken = [slot.place for slot in c.waiting if slot.started is not None]
                 self.ledger.decide(*cancelled(c, end, drive=c.drive))
             while self.ledger.pending and not self.ledger.lost:  # again, for late results that come meanwhile
                 await self._flush()

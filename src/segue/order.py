@@ -16,6 +16,7 @@ from segue.inputs import begins_anew
 from segue.journal.base import Stored, fold, summary_of
 from segue.ledger import ATTEMPTS
 from segue.openings import Decision, existing
+from segue.outside import end_inner
 from segue.response import Response
 from segue.world import World
 
@@ -122,6 +123,7 @@ class Order:
                 kept = None if drive.lost else Kept(drive.conversation, kept.cache, drive.driven)
             desk.release(name, claim, kept)
             await desk.tidy(drive)
+            await end_inner(desk.journal, name, drive.forsaken, at=clock.now())
             for event in drive.early:
                 desk.late(name, event)
 
@@ -177,12 +179,13 @@ class _Watch:
         order, desk = self._order, self._order.desk
         c = await self._tell()
         while c is not None and self.left is None:
+            driven = desk.engine is not None or await desk.elsewhere(c)  # asked first: what it wrote to its end is read below
             rows = await self._journal.read(order.name, after=c.seq)
             self.left, c = _left_by(order.run, c, rows), fold(rows, c)
             for row in rows:
                 yield row.event
-            if self.left is None:
-                if desk.engine is None and not await desk.elsewhere(c):
+            if self.left is None and not rows:
+                if not driven:
                     return
                 await self._journal.wait(order.name, after=c.seq, timeout=LOOK)
 

@@ -1,7 +1,7 @@
 """Acts on a stored conversation by whoever has its journal: no team, no model, no driver is needed.
 An act is read from the conversation and appended to it. A driver that lives elsewhere meets it at its next append."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -92,10 +92,15 @@ async def cancel(journal: Journal, conversation: str, *, at: float) -> bool:
         return told
 
     await tell(journal, conversation, opening, at=at)
-    for event in told:
-        if isinstance(event, ToolUnknown | ToolFailed) and await journal.read(f"{conversation}/{event.place}"):
-            await cancel(journal, f"{conversation}/{event.place}", at=at)
+    await end_inner(journal, conversation, [event.place for event in told if isinstance(event, ToolUnknown | ToolFailed)], at=at)
     return bool(told)
+
+
+async def end_inner(journal: Journal, conversation: str, places: Iterable[str], *, at: float) -> None:
+    """End what agents do that were used as tools, in calls that are not waited for any more."""
+    for inner in [f"{conversation}/{place}" for place in places]:
+        if await journal.read(inner):
+            await cancel(journal, inner, at=at)
 
 
 async def family(journal: Journal, conversation: str) -> list[str]:

@@ -28,7 +28,7 @@ from segue.model import Model
 from segue.models.resolve import model_from
 from segue.openings import Decision, decided, existing, expired, given, past, resumed, settled
 from segue.order import Opening, Order
-from segue.outside import cancel, fork
+from segue.outside import cancel, end_inner, fork
 from segue.portal import PORTAL
 from segue.recovery import left, recover
 from segue.response import Response
@@ -224,7 +224,7 @@ class Runner:
             going_on = earlier.seq == c.seq and c.status in (Status.MODEL, Status.TOOLS)
             return [] if going_on else earlier
         if policy == "interrupt":
-            await self._end_inner(name, *[slot.place for slot in c.waiting])
+            await end_inner(self.journal, name, [slot.place for slot in c.waiting], at=clock.now())
         driven = await self._desk.elsewhere(c)
         entry, reject = self.team.entry.name, policy == "reject"
         return given(c, run, conversation=name, entry=entry, earlier=message.earlier, reject=reject, driven=driven, now=clock.now())
@@ -289,7 +289,7 @@ class Runner:
         async def opening(c: Conversation) -> list[Event] | Conversation:
             existing(c, conversation)
             events = settled(c, place, content, by=by)
-            await self._end_inner(conversation, place)
+            await end_inner(self.journal, conversation, [place], at=clock.now())
             return events
 
         return await self.open(conversation, opening).finish()
@@ -380,12 +380,6 @@ class Runner:
         except Exception as error:
             run = fold(await self.journal.read(conversation)).run
             return InnerAnswer("", run.usage, run.spent.cost, error)
-
-    async def _end_inner(self, conversation: str, *places: str) -> None:
-        """End what agents do that were used as tools, in calls that are not waited for any more."""
-        for inner in [f"{conversation}/{place}" for place in places]:
-            if await self.journal.read(inner):
-                await self.cancel(inner)
 
     async def _inner(self, conversation: str, text: str, slot: Slot) -> Response[Any]:
         if not await self.journal.read(conversation):

@@ -389,7 +389,7 @@ async def test_where_patience_does_not_help_it_is_not_waited_for(postgres, user,
     journal = PostgresJournal(postgres.address(name).replace("segue@", f"{user}@"), patience=1e9)
     for asked in (journal.read("c"), journal.hold("d"), journal.wait("c", after=0, timeout=1e9)):
         with pytest.raises(JournalError, match=words):
-            await asked
+            await asyncio.wait_for(asked, 60)
     with pytest.raises(JournalError, match=words):
         await asyncio.to_thread(journal.transact, "c", 1, lambda db: ToolReturned("1.1"), at=1.0)
     await journal.aclose()

@@ -309,7 +309,7 @@ async def test_a_commit_that_the_server_is_still_busy_with_is_waited_for(far, re
         postgres.run_sql("SELECT pg_reload_conf(), pg_sleep(0.3)")
         relay.lose(b"COMMIT", "both")
         paying = asyncio.create_task(transact(far, pay))
-        while not postgres.run_sql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        while not paying.done() and not postgres.run_sql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
             await asyncio.sleep(0.05)
     finally:
         postgres.run_sql("ALTER SYSTEM RESET synchronous_standby_names")

@@ -13,12 +13,11 @@ from segue.journal.base import STATUSES, Line, Stored, Summary
 Row = tuple[str, int, int, float, str, str]
 """A row of `event`: conversation, seq, v, at, kind, data."""
 
-
-_BEGIN = "insert into conversation values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (conversation) do nothing"
-_REMEMBER = "insert into input_key values (?, ?) on conflict (key) do nothing"
 LAST_TIME = 253_402_300_800.0
 """The year 10000: what is said to be later was not written."""
 
+_BEGIN = "insert into conversation values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (conversation) do nothing"
+_REMEMBER = "insert into input_key values (?, ?) on conflict (key) do nothing"
 _MOVE = "update conversation set seq = ?, updated = ? where conversation = ? and seq = ?"
 _RENEW = "update conversation set seq = ?, updated = ?, status = ?, entry = ?, agent = ?, driver = ? where conversation = ? and seq = ?"
 
@@ -82,6 +81,8 @@ def appending(conversation: str, seq: int, events: Sequence[Event], at: float, s
     """Events as they are to be written."""
     if summary is not None and summary.status not in STATUSES:
         raise UsageError(f"A conversation cannot be {summary.status!r}: {', '.join(STATUSES)} are what a list can show.")
+    if not 0 <= at < LAST_TIME:
+        raise UsageError(f"at={at!r} is no time: give seconds since the epoch.")
     rows: list[Row] = []
     keys: list[str] = []
     for event in events:
