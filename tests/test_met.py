@@ -229,7 +229,7 @@ async def test_a_decision_at_any_append_holds_whether_or_not_the_run_goes_on(dec
         assert sum(line.startswith("pay") for line in tried.counter.done) == 1
         assert len(rows) > 5
 
-    assert await at_every_append(decides(decision), judge, durable=durable, said="sign", slow=4) > 3
+    assert await at_every_append(decides(decision), judge, durable=durable, said="sign", slow=4) >= 3
     assert decided > 0
 
 

@@ -384,10 +384,10 @@ class Drive:
             self.tell(ToolLate(call.slot.place, call.offer.name, late_content(done.value, done.error)))
 
     def tell(self, event: ToolLate) -> None:
-        """Take in a late result; where the drive is over, it is passed on."""
+        """Take in a late result; where the drive is over, or writes nothing more, it is passed on."""
         if not self._begun:
             self.early.append(event)
-        elif not self.over:
+        elif not (self.over or self.ledger.lost):
             self.ledger.decide(event)
         elif self.home is not None:
             self.home.late(self.conversation.id, event)

@@ -95,8 +95,11 @@ class Response(Generic[Out]):
         if self._error is not None or self._conversation.status is not Status.ENDED:
             return self._error
         ended = _ended(self._conversation)
-        kind = getattr(errors, ended.error, None) or _RAISED.get(ended.kind, SegueError)
-        made: SegueError = kind(ended.words, **ended.values)
+        kind = getattr(errors, ended.error, None)
+        if not (isinstance(kind, type) and issubclass(kind, SegueError)):
+            kind = _RAISED.get(ended.kind, SegueError)
+        made = kind(ended.words)
+        vars(made).update(ended.values)
         made.conversation = self._conversation.id
         return made
 

@@ -15,6 +15,7 @@ from segue.errors import JournalConflict, JournalDamaged, JournalError, JournalN
 from segue.journal.base import Summary
 from segue.journal.postgres import PostgresJournal
 from segue.testing import journal_checks
+from tests import postgres as postgres_server
 from tests.postgres import name_of
 
 
@@ -412,3 +413,13 @@ async def test_without_the_extra_the_mend_is_told():
     done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'segue[postgres]'" in done.stderr.strip().splitlines()[-1]
     assert "UsageError" in done.stderr.strip().splitlines()[-1]
+
+
+def test_where_all_tests_must_run_a_machine_without_a_server_is_a_failure_and_elsewhere_a_skip(monkeypatch):
+    monkeypatch.setattr(postgres_server, "programs", lambda: None)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="apt install postgresql"):
+        postgres_server.wanted()
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="apt install postgresql"):
+        postgres_server.wanted()

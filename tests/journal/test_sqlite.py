@@ -325,7 +325,7 @@ async def test_a_damaged_line_is_told(journal, path):
 async def test_a_line_that_knows_less_than_the_events_is_told_and_nothing_is_overwritten(journal, path):
     await journal.append("c", 1, notes(3), at=1.0)
     sql(path, "update conversation set seq = 1")
-    with pytest.raises(JournalError):
+    with pytest.raises(JournalDamaged, match="at odds with itself"):
         await journal.append("c", 2, notes(1, 9), at=1.0)
     assert [row.event for row in await journal.read("c")] == notes(3)
 

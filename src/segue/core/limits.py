@@ -39,6 +39,12 @@ class Limits:
             value, least = getattr(self, name), _LEAST.get(name, 0)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= least):
                 raise UsageError(f"Limits({name}={value!r}): give a number that is not below {least}, or None for no limit.")
+        for model, price in (self.prices or {}).items():
+            pair = isinstance(price, list | tuple) and len(price) == 2
+            if not pair or any(isinstance(one, bool) or not isinstance(one, int | float) for one in price):
+                raise UsageError(
+                    f"Limits(prices=...): {model!r} has {price!r}; give what a million input and a million output tokens cost."
+                )
 
     def differences(self) -> Mapping[str, Json]:
         """What differs from the defaults, as a journal keeps it."""

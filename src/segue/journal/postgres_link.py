@@ -213,7 +213,8 @@ def passing(error: Exception) -> bool:
 
 def refused(error: Exception) -> SegueError:
     """What an error of PostgreSQL means that will not pass by itself."""
-    if isinstance(error, UnicodeEncodeError | psycopg.DataError | psycopg.errors.ProgramLimitExceeded):
+    unsendable = isinstance(error, psycopg.DataError) and error.sqlstate is None
+    if unsendable or isinstance(error, UnicodeEncodeError | psycopg.errors.ProgramLimitExceeded):
         return UsageError(
             "PostgreSQL cannot keep this conversation's id, key or agent's name: "
             "it is longer than 2,600 bytes, or has a NUL or half a surrogate pair in it."

@@ -232,7 +232,7 @@ _WORDS: dict[int, tuple[type[JournalError], str]] = {
     sqlite3.SQLITE_CANTOPEN: (JournalError, "The journal {path} cannot be opened: see whether its folder exists and may be written."),
     sqlite3.SQLITE_PERM: (JournalError, "The journal {path} cannot be opened: see to the rights on the file and its folder."),
     sqlite3.SQLITE_BUSY: (JournalError, "Another program keeps the journal {path} locked: let it end its transaction, and try again."),
-    sqlite3.SQLITE_AUTH: (JournalError, "The journal {path} refused: {error}."),
+    sqlite3.SQLITE_CONSTRAINT: (JournalDamaged, "The journal {path} is at odds with itself ({error}): put it back from a copy."),
 }
 
 

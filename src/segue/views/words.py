@@ -49,9 +49,13 @@ def tokens(usage: Usage) -> str:
     return f"{usage.input:,} tokens in{cached}, {usage.output:,} out"
 
 
+_LAST_DAY = 253_402_128_000.0
+"""Near the end of the year 9999, the last that a calendar here has."""
+
+
 def moment(at: float) -> str:
     """A time since the epoch as a date and a time of day, where this machine is."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(min(max(at, 0.0), _LAST_DAY)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def age(seconds: float) -> str:
