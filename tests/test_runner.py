@@ -11,14 +11,14 @@ import threading
 import pytest
 
 from segue.agent import Agent, guard, handoff
-from segue.core.events import InputGiven, RunEnded, ToolReturned
+from segue.core.events import ApprovalAsked, ApprovalDecided, InputGiven, RunEnded, ToolReturned
 from segue.core.limits import Limits
 from segue.errors import ApprovalError, ConversationBusy, ConversationParked, GuardTripped, KeyReused, RateLimited, UsageError
 from segue.model import TextDelta
 from segue.runner import Runner
 from segue.testing import FunctionModel, MemoryJournal, ScriptedModel
 from segue.throwaway import run, run_sync, stream
-from segue.tools.tool import Context, tool
+from segue.tools.tool import Context, as_json, tool
 from tests.acting import answers, asked, instructions, legal, until
 from tests.test_pool import in_a_fork
 
@@ -833,3 +833,36 @@ async def test_with_a_journal_that_lasts_a_returned_agent_must_be_named_in_the_t
     response = await run(Agent("A", tools=[make]), "Hi", model=ScriptedModel([{"make": {}}, "."]), journal=Durable())
     assert answers(response.messages) == ["make returned the agent 'Made', which the team does not know. Name it in agents=[...]."]
     assert response.agent.name == "A"
+
+
+async def test_a_call_is_approved_while_others_of_its_message_go_on_in_this_process():
+    going = asyncio.Event()
+
+    @tool(approve=True)
+    def refund(item: str) -> str:
+        return f"refunded {item}"
+
+    @tool
+    async def look() -> str:
+        await going.wait()
+        return "seen"
+
+    runner = Runner(Agent("A", tools=[refund, look]), model=ScriptedModel([[{"look": {}}, {"refund": {"item": "boots"}}], "Done."]))
+    run = asyncio.create_task(runner.run("Hi", conversation="c"))
+    while not (waiting := [row.event for row in await runner.journal.read("c") if isinstance(row.event, ApprovalAsked)]):
+        await asyncio.sleep(0.001)
+    decision = asyncio.create_task(runner.approve("c", waiting[0].id, waiting[0].digest, by="Ada"))
+    while not any(isinstance(row.event, ApprovalDecided) for row in await runner.journal.read("c")):
+        await asyncio.sleep(0.001)
+    going.set()
+    first, second = await asyncio.gather(run, decision)
+    assert first.output == second.output == "Done."
+    assert [message["content"] for message in first.messages if message["role"] == "tool"] == ["seen", "refunded boots"]
+
+
+def test_a_context_that_is_nested_too_deep_is_refused():
+    deep = []
+    for _ in range(150):
+        deep = [deep]
+    with pytest.raises(UsageError, match="at most 100 levels"):
+        as_json("deep", deep)

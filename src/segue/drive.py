@@ -266,7 +266,7 @@ class Drive:
         """Write down what came of calls. A transaction's outcome is written already, or its conversation was taken over."""
         met = False
         for one in ended:
-            if one.call.commit is not None and (isinstance(one.value, Stored) or isinstance(one.error, JournalConflict)):
+            if one.call.commit is not None and (type(one.value) is Stored or isinstance(one.error, JournalConflict)):
                 met = True
             elif one.call.commit is not None and isinstance(one.error, JournalError):
                 self.ledger.lost = True
@@ -299,7 +299,7 @@ class Drive:
                 return ToolFailed(ended.call.slot.place, "timeout", f"Not called: {ended.error}.")
             case RolledBack(outcome=failed):
                 return failed
-            case None if isinstance(ended.value, InnerWaits):
+            case None if type(ended.value) is InnerWaits:
                 return waiting(ended.call, ended.value)
             case error:
                 return outcome(self.world, self.conversation, ended.call, ended.value, error, ended.seconds)

@@ -33,7 +33,7 @@ class Order:
     It knows nothing of the stream that reads it, so that a stream that is dropped closes it at once.
     """
 
-    __slots__ = ("busy", "desk", "handed", "here", "key", "name", "opening", "refused", "run", "told", "world")
+    __slots__ = ("beside", "busy", "desk", "handed", "here", "key", "name", "opening", "refused", "run", "told", "world")
 
     def __init__(self, desk: Desk, name: str, opening: Opening, world: World, busy: Busy, key: str | None, *, here: bool) -> None:
         self.desk = desk
@@ -44,6 +44,8 @@ class Order:
         self.key = key
         self.here = here
         """Whether it is driven in this process, whoever else may do so."""
+        self.beside = False
+        """Whether it is told to a run that goes on in this process, as it would be to one elsewhere."""
         self.handed = here
         """Whether nobody in this process waits for it: it may be left to another driver."""
         self.run = ""
@@ -59,7 +61,7 @@ class Order:
         drive: Drive | None = None
         for _ in range(ATTEMPTS):
             drive = None
-            if self.desk.engine is None or self.here:
+            if (self.desk.engine is None or self.here) and not self._is_beside():
                 drive = Drive(Conversation(), self.world, self.desk.journal, driver=self.desk.driver)
                 items = self._driven(drive)
                 try:
@@ -90,6 +92,13 @@ class Order:
             raise self.refused
         if response.error is not None and (response.status == "failed" or isinstance(response.error, ConversationBusy)):
             raise response.error
+
+    def _is_beside(self) -> bool:
+        return self.beside and self.desk.drive_of(self.name) is not None
+
+    async def is_driven(self, c: Conversation) -> bool:
+        """Whether a living driver has the conversation, to which this is told."""
+        return self._is_beside() or await self.desk.elsewhere(c)
 
     async def _driven(self, drive: Drive) -> AsyncGenerator[Item, None]:
         desk, name = self.desk, self.name
@@ -179,7 +188,7 @@ class _Watch:
         order, desk = self._order, self._order.desk
         c = await self._tell()
         while c is not None and self.left is None:
-            driven = desk.engine is not None or await desk.elsewhere(c)  # asked first: what it wrote to its end is read below
+            driven = desk.engine is not None or await order.is_driven(c)  # asked first: what it wrote to its end is read below
             rows = await self._journal.read(order.name, after=c.seq)
             self.left, c = _left_by(order.run, c, rows), fold(rows, c)
             for row in rows:
@@ -194,7 +203,7 @@ class _Watch:
         order, desk = self._order, self._order.desk
         for _ in range(ATTEMPTS):
             c = (await desk.load(order.name)).conversation
-            if desk.engine is None and not await desk.elsewhere(c):
+            if desk.engine is None and not await order.is_driven(c):
                 return None
             begin = await order.begin(c)
             if isinstance(begin, Conversation):

@@ -96,7 +96,7 @@ def waiting(ready: Ready, inner: InnerWaits) -> Event:
 
 
 def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: float) -> Outcome:
-    if isinstance(value, InnerAnswer):
+    if type(value) is InnerAnswer:
         if value.error is not None:
             words = _raised_words(value.error)
             return ToolFailed(ready.slot.place, "raised", words, seconds=seconds, usage=value.usage, cost=value.cost)

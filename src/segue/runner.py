@@ -207,16 +207,18 @@ class Runner:
         key: str | None = None,
         listen: bool = False,
         here: bool = False,
+        beside: bool = False,
     ) -> Stream:
         """The stream of a run that is opened in a way of its own: `opening` is given the conversation, and says with which events.
 
         `here`: it is driven in this process, whoever else may do so; the journal sees to it that one of them does.
+        `beside`: a run that goes on in this process is told of it, and takes it in at its next append.
         """
         model = model or self.model
         ask_agent = partial(self._ask_agent, model)
         world = World(self.team, model, self.deps, stream=listen, open_team=not self.journal.durable, ask_agent=ask_agent)
         order = Order(self._desk, conversation, opening, world, busy or self.busy, key, here=here or self._inside)
-        order.handed = here
+        order.handed, order.beside = here, beside
         return Stream(order)
 
     async def _input(self, name: str, message: Given, run: InputGiven, policy: Busy, c: Conversation) -> list[Event] | Conversation:
@@ -279,7 +281,7 @@ class Runner:
             return decided(c, approval, digest, decision, by=by, reason=reason, arguments=arguments, now=clock.now())
 
         try:
-            return await self.open(conversation, opening).finish()
+            return await self.open(conversation, opening, beside=True).finish()
         except ApprovalError as error:
             raise past(error, [row.event for row in await self.journal.read(conversation)]) from None
 
@@ -292,7 +294,7 @@ class Runner:
             await end_inner(self.journal, conversation, [place], at=clock.now())
             return events
 
-        return await self.open(conversation, opening).finish()
+        return await self.open(conversation, opening, beside=True).finish()
 
     async def cancel(self, conversation: str) -> bool:
         """Cancel the run of a conversation, wherever it is driven; `False` if none goes on or waits. Safe from other threads."""

@@ -20,6 +20,9 @@ from segue.tools.schema import Parameters, describe, parameters
 Deps = TypeVar("Deps")
 F = TypeVar("F", bound=Callable[..., Any])
 
+LEVELS = 100
+"""How deep a value of the context may be nested."""
+
 _EFFECTS = ("read", "once", "keyed", "transaction")
 
 
@@ -108,7 +111,14 @@ def as_json(name: str, value: Any) -> Json:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"The context holds JSON values only, and {name!r} is not one ({error}). Keep live objects in `deps`.") from None
+    if max(text.count("["), text.count("{")) > LEVELS and _levels(json.loads(text)) > LEVELS:
+        raise UsageError(f"The context holds values of at most {LEVELS} levels, and {name!r} is nested deeper.")
     return json.loads(text)
+
+
+def _levels(value: Json) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max((_levels(item) for item in inner), default=0)
 
 
 def copied(value: Json) -> Json:
