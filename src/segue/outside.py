@@ -10,7 +10,7 @@ from segue.core.events import CANCELLED, DriveStarted, Event, InputGiven, Starte
 from segue.core.fold import replay
 from segue.core.messages import Json
 from segue.errors import ApprovalError, ForkRefused, JournalConflict, UsageError
-from segue.journal.base import Journal, Stored, fold, summary_of
+from segue.journal.base import Journal, Stored, fold, skimmed, summary_of
 from segue.openings import decided, existing, past, taken_over
 
 Opening = Callable[[Conversation], Sequence[Event] | Conversation]
@@ -105,9 +105,9 @@ async def end_inner(journal: Journal, conversation: str, places: Iterable[str], 
 
 async def family(journal: Journal, conversation: str) -> list[str]:
     """A conversation's id and, after it, those of the conversations of agents that it used as tools; none for one that is not there."""
-    rows = await journal.read(conversation)
+    rows = await skimmed(journal, conversation)
     names = [conversation] if rows else []
-    for place in dict.fromkeys(row.event.place for row in rows if isinstance(row.event, ToolStarted)):
+    for place in dict.fromkeys(event.place for _, _, event in rows if isinstance(event, ToolStarted)):
         names += await family(journal, f"{conversation}/{place}")
     return names
 

@@ -1,10 +1,12 @@
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from segue import clock
-from segue.core.events import DriveStarted, RunEnded, ToolStarted, ToolUnknown
-from tests.core.making import ASKED, asks, call, says
+from segue.core.events import DriveStarted, InstructionsRendered, RunEnded, ToolStarted, ToolUnknown
+from tests.core.making import ASKED, asks, call, returns, says
 
 DAY = 86_400.0
 
@@ -141,3 +143,51 @@ def test_long_texts_are_cut_for_people_and_whole_in_json(till):
     assert "5,0" in till.segue("runs", "show", "c").stdout
     assert "x" * 2_001 not in till.segue("runs", "show", "c").stdout
     assert "x" * 5_000 in till.segue("runs", "show", "c", "--json").stdout
+
+
+# --- what a newer version has written
+
+NEWER = "segue: A newer version of Segue has written to this conversation: use that one to go on with it, and to be told all of it.\n"
+
+
+def renew(till, change):
+    """Let a newer version have written the fourth event of conversation c."""
+    with closing(sqlite3.connect(till.folder / "j.db")) as db:
+        db.execute(f"update event set {change} where conversation = 'c' and seq = 4")
+        db.commit()
+
+
+def test_an_event_of_a_newer_version_is_named_where_it_stands_and_the_story_goes_on(till):
+    till.write("c", [*ASKED, InstructionsRendered("Triage", "Be kind."), says()])
+    renew(till, "kind = 'MoonRisen'")
+    done = till.segue("runs", "show", "c")
+    assert done.stdout.startswith("c · done · Triage has the floor\n")
+    assert [line[9:] for line in done.stdout.splitlines()[4:7]] == [
+        "User: Hello?",
+        "  ■ an event MoonRisen (version 1) of a newer version of Segue",
+        "Triage (0 ms, no tokens counted): Here you are.",
+    ]
+    assert done.stderr == NEWER
+    assert [line["status"] for line in till.lines("runs", "ls")] == ["done"]
+
+
+def test_where_the_story_cannot_go_on_the_kinds_are_told_and_the_status_is_that_of_the_list(till):
+    till.write("c", [*ASKED, asks(call("pay")), *returns("1.0"), says()])
+    renew(till, "v = 2")
+    lines = [line[9:] for line in till.segue("runs", "show", "c").stdout.splitlines()]
+    assert "  ■ an event ModelReplied (version 2) of a newer version of Segue" in lines
+    first = lines.index("  ■ what follows does not fit what is known, and is told by its kind only")
+    assert lines[first + 1 : first + 4] == ["  ■ an event ToolStarted", "  ■ an event ToolReturned", "  ■ an event ModelReplied"]
+    told = json.loads(till.segue("runs", "show", "c", "--json").stdout)
+    assert (told["status"], told["events"]) == ("done", 7)
+    assert told["story"][3] == {"seq": 4, "at": 1.0, "what": "Newer", "kind": "ModelReplied", "version": 2}
+    assert [one["kind"] for one in told["story"] if one["what"] == "Untold"] == ["ToolStarted", "ToolReturned", "ModelReplied"]
+
+
+def test_a_conversation_that_a_newer_version_has_written_to_is_exported_whole_with_those_of_its_agents(till):
+    till.write("c/1.0", ASKED)
+    till.write("c", [*ASKED, asks(call("expert")), ToolStarted("1.0", "expert", "{}", "keyed")])
+    renew(till, """v = 2, data = '{"words": 1}'""")
+    rows = [json.loads(line) for line in till.segue("runs", "export", "c").stdout.splitlines()]
+    assert [row["conversation"] for row in rows] == ["c"] * 5 + ["c/1.0"] * 3
+    assert (rows[3]["kind"], rows[3]["v"], rows[3]["data"]) == ("ModelReplied", 2, {"words": 1})

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from segue.core.codec import KINDS, VERSION, decode, encode
+from segue.core.codec import KINDS, VERSION, Unknown, decode, encode, skim
 from segue.core.events import (
     AllowanceGiven,
     ApprovalAsked,
@@ -170,6 +170,17 @@ def test_a_field_that_is_missing_has_its_default():
 def test_a_kind_or_version_that_is_not_known_was_written_by_a_newer_segue(kind, version):
     with pytest.raises(JournalNewer, match=kind):
         decode(kind, version, "{}")
+
+
+@pytest.mark.parametrize(("kind", "version"), [("MoonRisen", 1), ("ToolLate", VERSION + 1)])
+def test_who_only_looks_on_is_told_the_kind_of_what_is_not_known(kind, version):
+    assert skim(kind, version, "no JSON") == Unknown(kind, version)
+
+
+def test_who_only_looks_on_reads_what_is_known_and_is_told_of_damage():
+    assert skim("ToolLate", 1, '{"place": "1.0", "name": "pay", "content": "paid"}') == ToolLate("1.0", "pay", "paid")
+    with pytest.raises(JournalDamaged, match="ToolLate"):
+        skim("ToolLate", 1, "{}")
 
 
 DAMAGED = [

@@ -108,6 +108,16 @@ class ReadsWithThePlaceItself(Wrong):
         return await super().read(conversation, after=max(0, after - 1))
 
 
+class LeavesOutWhatItDoesNotKnow(Wrong):
+    async def raw(self, conversation, *, after=0):
+        return [row for row in await super().raw(conversation, after=after) if row.kind in KINDS]
+
+
+class StoresFromTheBeginning(Wrong):
+    async def raw(self, conversation, *, after=0):
+        return await super().raw(conversation)
+
+
 class ReplacesHalfPairs(Wrong):
     async def append(self, conversation, seq, events, **options):
         kept = [

@@ -12,7 +12,7 @@ import pytest
 from segue.core.events import DriveStarted, InputGiven, InstructionsRendered, Started, ToolReturned
 from segue.core.messages import User
 from segue.errors import JournalConflict, JournalDamaged, JournalError, JournalNewer, KeyReused, UsageError
-from segue.journal.base import Summary
+from segue.journal.base import Raw, Summary
 from segue.journal.postgres import PostgresJournal
 from segue.testing import journal_checks
 from tests import postgres as postgres_server
@@ -210,6 +210,7 @@ async def test_an_event_of_a_newer_version_is_named_as_such(journal, database):
     await sql(database, "UPDATE segue.event SET v = 99")
     with pytest.raises(JournalNewer, match="newer"):
         await journal.read("c")
+    assert await journal.raw("c") == [Raw(1, 1.0, "Started", 99, '{"conversation":"c","agent":"A"}')]
 
 
 # --- lists

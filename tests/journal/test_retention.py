@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from segue.core.codec import decode
-from segue.core.events import InputGiven, ModelReplied, RunEnded, Started, ToolReturned
+from segue.core.events import InputGiven, InstructionsRendered, ModelReplied, RunEnded, Started, ToolReturned
 from segue.core.messages import Reply, User
-from segue.errors import UsageError
+from segue.errors import JournalDamaged, UsageError
 from segue.journal import retention
 from segue.journal.base import Stored, fold, summary_of
 from segue.journal.memory import MemoryJournal
@@ -41,6 +43,16 @@ async def talk(journal, name, status, at, agent="A"):
     await journal.append(name, 1, events, at=at, summary=line)
 
 
+async def with_a_second_row(folder, change):
+    """A journal with three rows, the second of which was changed."""
+    journal = SqliteJournal(folder / "segue.db")
+    await journal.append("c", 1, [Started("c", "A"), *[InstructionsRendered("A", "Be kind.")] * 2], at=1.0)
+    with closing(sqlite3.connect(folder / "segue.db")) as db:
+        db.execute(f"update event set {change} where seq = 2")
+        db.commit()
+    return journal
+
+
 async def names(journal):
     return {line.conversation for line in await journal.conversations()}
 
@@ -53,6 +65,30 @@ async def test_a_conversation_is_exported_row_by_row_as_json_and_can_be_read_bac
     assert rows[1] == {"conversation": "c", "seq": 2, "at": 2.5, "v": 1, "kind": "ToolReturned", "data": {"place": "1.0", "content": "é"}}
     assert [row["seq"] for row in rows] == [1, 2]
     assert [decode(row["kind"], row["v"], json.dumps(row["data"])) for row in rows] == events
+
+
+NEWER = [
+    ("kind = 'MoonRisen', data = '{\"phase\": \"full\"}'", "MoonRisen", 1, {"phase": "full"}),
+    ("v = 2, data = '{\"text\": [1]}'", "InstructionsRendered", 2, {"text": [1]}),
+    ('data = \'{"agent": "A", "text": "x", "mood": 1}\'', "InstructionsRendered", 1, {"agent": "A", "text": "x", "mood": 1}),
+]
+
+
+@pytest.mark.parametrize(("change", "kind", "version", "data"), NEWER)
+async def test_what_a_newer_version_has_written_is_exported_as_it_is(tmp_path, change, kind, version, data):
+    journal = await with_a_second_row(tmp_path, change)
+    rows = [row async for row in export(journal, "c")]
+    await journal.aclose()
+    assert [row["kind"] for row in rows] == ["Started", kind, "InstructionsRendered"]
+    assert (rows[1]["v"], rows[1]["data"]) == (version, data)
+
+
+@pytest.mark.parametrize("damage", ["data = '{}'", "data = '{'", "kind = 'MoonRisen', data = '{'", "v = 2, data = ''"])
+async def test_damage_is_not_exported(tmp_path, damage):
+    journal = await with_a_second_row(tmp_path, damage)
+    with pytest.raises(JournalDamaged, match="cannot be read"):
+        _ = [row async for row in export(journal, "c")]
+    await journal.aclose()
 
 
 async def test_of_a_conversation_that_does_not_exist_there_are_no_rows(journal):

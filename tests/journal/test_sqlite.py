@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from segue.core.codec import Unknown
 from segue.core.events import InputGiven, InstructionsRendered, ToolLate
 from segue.core.messages import User
 from segue.errors import JournalConflict, JournalDamaged, JournalError, JournalNewer, KeyReused, UsageError
 from segue.journal import sqlite_open
-from segue.journal.base import STATUSES, Summary
+from segue.journal.base import STATUSES, Raw, Summary, skimmed
 from segue.journal.sqlite import SqliteJournal
 from segue.journal.sqlite_open import APPLICATION, SCHEMA, translated
 from segue.journal.sqlite_rows import list_lines
@@ -313,6 +314,28 @@ async def test_a_damaged_row_is_told_and_other_conversations_are_read(journal, p
     with pytest.raises(kind, match=words):
         await journal.read("c")
     assert len(await journal.read("d")) == 3
+
+
+NEWER = [("kind = 'MoonRisen'", ("MoonRisen", 1)), ("v = 99", ("ToolLate", 99))]
+
+
+@pytest.mark.parametrize(("change", "kept"), NEWER)
+async def test_a_row_of_a_newer_version_is_refused_when_read_and_kept_when_copied(journal, path, change, kept):
+    await journal.append("c", 1, [ToolLate("1.0", "pay", "paid")] * 3, at=1.0)
+    sql(path, f"update event set {change} where seq = 2")
+    with pytest.raises(JournalNewer):
+        await journal.read("c")
+    data = b'{"place":"1.0","name":"pay","content":"paid"}'
+    assert await journal.raw("c", after=1) == [Raw(2, 1.0, *kept, data), Raw(3, 1.0, "ToolLate", 1, data)]
+    assert [type(event) for _, _, event in await skimmed(journal, "c")] == [ToolLate, Unknown, ToolLate]
+
+
+@pytest.mark.parametrize("damage", ["delete from event where seq = 2", "update event set kind = cast(x'80ff' as text) where seq = 2"])
+async def test_a_row_that_is_missing_or_has_no_kind_is_told_when_copied(journal, path, damage):
+    await journal.append("c", 1, notes(3), at=1.0)
+    sql(path, damage)
+    with pytest.raises(JournalDamaged, match=r"missing|damaged"):
+        await journal.raw("c")
 
 
 async def test_a_damaged_line_is_told(journal, path):

@@ -4,6 +4,7 @@ import pytest
 
 from segue import Agent, tool
 from segue.core.arguments import digest
+from segue.core.codec import Unknown
 from segue.core.events import (
     CANCELLED,
     AllowanceGiven,
@@ -64,6 +65,26 @@ def test_a_process_that_died_a_call_made_again_and_one_that_nobody_knows_of_are_
         ("wrong", "1.0 pay: unknown, and somebody is to say what came of it: the process ended"),
         ("result", "1.0 pay: settled by Ann: it was paid"),
         ("result", "1.0 pay: late: paid 5"),
+    ]
+
+
+def test_an_event_of_a_newer_version_is_named_in_its_place_and_the_rest_is_told():
+    assert told(Unknown("MoonRisen", 1), START_UNASKED, ToolReturned("1.0", "paid 5"))[2:] == [
+        ("note", "an event MoonRisen (version 1) of a newer version of Segue"),
+        ("call", "1.0 pay(amount=5)"),
+        ("result", "1.0 pay: paid 5"),
+    ]
+
+
+def test_what_does_not_fit_without_an_event_of_a_newer_version_is_told_by_its_kind():
+    unfit = [ModelReplied("A", Reply("Paid.")), ToolLate("1.0", "pay", "paid 5"), Unknown("MoonRisen", 1), InputGiven("r2", (User("Hi"),))]
+    assert told(Unknown("ToolReturned", 2), *unfit)[2:] == [
+        ("note", "an event ToolReturned (version 2) of a newer version of Segue"),
+        ("note", "what follows does not fit what is known, and is told by its kind only"),
+        ("note", "an event ModelReplied"),
+        ("note", "an event ToolLate"),
+        ("note", "an event MoonRisen (version 1) of a newer version of Segue"),
+        ("note", "an event InputGiven"),
     ]
 
 

@@ -1,5 +1,6 @@
 from segue import Agent, Limits, handoff, tool
 from segue.core.arguments import digest
+from segue.core.codec import Unknown
 from segue.core.events import (
     AllowanceGiven,
     ApprovalAsked,
@@ -26,9 +27,11 @@ from segue.views.story import (
     Driven,
     Ended,
     HandedOver,
+    Newer,
     Opened,
     Replied,
     Story,
+    Untold,
     Waits,
     text_of,
 )
@@ -208,3 +211,11 @@ def test_a_fork_and_what_was_said_elsewhere_are_told_with_the_beginning():
 
 def test_every_kind_of_end_is_a_beat():
     assert Ended("failed", "provider", "words").kind == "failed"
+
+
+def test_who_looks_on_is_told_of_an_event_of_a_newer_version_and_stands_where_the_events_still_fitted():
+    story = Story()
+    events = [*begun(("pay", "{}")), Unknown("ToolStarted", 2), ModelReplied("A", Reply("Paid.")), ToolStarted("1.0", "pay", "{}")]
+    found = [beat for event in events for beat in story.skim(event)]
+    assert found[-3:] == [Newer("ToolStarted", 2), Untold("ModelReplied", first=True), Untold("ToolStarted")]
+    assert story.conversation.seq == 4

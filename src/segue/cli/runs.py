@@ -13,6 +13,7 @@ from segue.cli.safe import json_text
 from segue.cli.screen import AGENT, FAINT, NOTE, SWITCH, TOOL, WRONG, Screen
 from segue.cli.store import (
     conversation_named,
+    every_line,
     filter_options,
     journal_option,
     json_option,
@@ -21,9 +22,12 @@ from segue.cli.store import (
     opened,
     where,
 )
+from segue.core.codec import Unknown
 from segue.core.conversation import Conversation
-from segue.journal.base import Line, Stored, fold
+from segue.errors import JournalNewer
+from segue.journal.base import Line, skimmed
 from segue.views import record, usage
+from segue.views.story import Skimmed, Story
 from segue.views.words import age, counted, moment
 
 LONGEST = 2_000
@@ -114,9 +118,9 @@ def show(conversation: str, journal: str | None, json: bool) -> None:
     Who spoke and for which agent, every call with its arguments and what came of it, handoffs, approvals and who gave them,
     times and tokens, processes that died, and what nobody knows. ID may be the beginning of an id.
     """
-    name, rows = asyncio.run(_read(where(journal), conversation))
-    line, c = line_from(name, rows), fold(rows)
-    moments = record.record(rows)
+    line, rows = asyncio.run(_read(where(journal), conversation))
+    story = Story()
+    moments, c = record.record(rows, story), story.conversation
     if json:
         used = [{**one._asdict(), "tokens": one.tokens._asdict()} for one in usage.usage(rows)]
         waiting = [waiting_json(slot) for slot in c.waiting]
@@ -128,14 +132,23 @@ def show(conversation: str, journal: str | None, json: bool) -> None:
     _story(screen, list(record.lines(moments)))
     screen.line()
     screen.line(usage.render(usage.usage(rows)), FAINT)
-    for words in _mends(c, journal):
+    newer = any(isinstance(event, Unknown) for _, _, event in rows)
+    for words in [_NEWER] if newer else _mends(c, journal):
         click.echo(f"segue: {words}", err=True)
 
 
-async def _read(place: str, given: str) -> tuple[str, list[Stored]]:
+async def _read(place: str, given: str) -> tuple[Line, list[Skimmed]]:
+    """A conversation as lists tell it, and its events; where they cannot all be folded, the list knows more than they tell here."""
     async with opened(place) as store:
         name = await conversation_named(store, given)
-        return name, await store.read(name)
+        try:
+            rows = await store.read(name)
+        except JournalNewer:
+            listed = [line async for line in every_line(store) if line.conversation == name]
+            if not listed:
+                raise
+            return listed[0], await skimmed(store, name)
+        return line_from(name, rows), [*rows]
 
 
 def _head(screen: Screen, line: Line) -> None:
@@ -156,6 +169,9 @@ def _story(screen: Screen, lines: list[record.Line]) -> None:
         mark, style = _MARKS[line.kind]
         text = line.text if len(line.text) <= LONGEST else f"{line.text[:LONGEST]}… ({counted(len(line.text), 'letter')}; --json has all)"
         screen.remark(f"{time} {mark}", text, style)
+
+
+_NEWER = "A newer version of Segue has written to this conversation: use that one to go on with it, and to be told all of it."
 
 
 def _mends(c: Conversation, journal: str | None) -> list[str]:

@@ -4,7 +4,7 @@ that this version does not know is passed over; a field that is missing has its 
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -26,6 +26,14 @@ _ROLES: dict[str, type] = {"system": System, "user": User, "assistant": Assistan
 _ROLE_OF = {kind: role for role, kind in _ROLES.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Stands where an event of a newer version does. It is no `Event`: nothing can be folded from it."""
+
+    kind: str
+    version: int
+
+
 def encode(event: Event) -> tuple[str, int, bytes]:
     """An event as (kind, version, JSON object). Fields that have their default are left out."""
     data = _written(event)
@@ -42,12 +50,21 @@ def decode(kind: str, version: int, data: bytes | str) -> Event:
     if made is None or version > VERSION:
         raise JournalNewer(f"The journal holds an event {kind!r} (version {version}) of a newer version of Segue: use that one.")
     try:
-        return _read(_READERS[made], _loaded(data))  # type: ignore[no-any-return]
+        return _read(_READERS[made], loaded(data))  # type: ignore[no-any-return]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise JournalDamaged(f"A stored {kind} cannot be read ({type(error).__name__}).") from error
 
 
-def _loaded(data: bytes | str) -> Any:
+def skim(kind: str, version: int, data: bytes | str) -> Event | Unknown:
+    """Read a stored event, for those who only look on: what this version does not know is `Unknown`."""
+    try:
+        return decode(kind, version, data)
+    except JournalNewer:
+        return Unknown(kind, version)
+
+
+def loaded(data: bytes | str) -> Any:
+    """What a stored event says, as JSON values. Raises `ValueError` or `RecursionError` for what is no JSON."""
     try:
         return from_json(data)
     except ValueError:

@@ -57,6 +57,10 @@ def replay(events: Iterable[Event], conversation: Conversation | None = None) ->
     return conversation
 
 
+MISFITS = (IllegalEvent, ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
+"""What a fold raises over events that cannot have happened in this order."""
+
+
 def apply(conversation: Conversation, event: Event) -> Conversation:
     """Say what a conversation is after an event. Raises `IllegalEvent` for what cannot have happened now."""
     if type(event) not in ACCEPTS[conversation.status]:

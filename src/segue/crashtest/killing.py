@@ -9,7 +9,7 @@ from typing import Any, cast
 from segue.agent import Agent
 from segue.core.events import Event
 from segue.crashtest.points import Point, Witness, path_of
-from segue.journal.base import Journal, Line, Stored, Summary, Transactional
+from segue.journal.base import Journal, Line, Raw, Stored, Summary, Transactional
 from segue.tools.schema import Parameters
 from segue.tools.tool import Context, Tool
 
@@ -46,6 +46,10 @@ class Watched:
     async def read(self, conversation: str, *, after: int = 0) -> list[Stored]:
         """As the other reads."""
         return await self._journal.read(conversation, after=after)
+
+    async def raw(self, conversation: str, *, after: int = 0) -> list[Raw]:
+        """As the other has them."""
+        return await self._journal.raw(conversation, after=after)
 
     async def wait(self, conversation: str, *, after: int, timeout: float) -> None:
         """As the other waits."""

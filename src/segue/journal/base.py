@@ -4,10 +4,11 @@ The journal stamps the time; events do not know it. Whoever appends says where: 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from segue.core.codec import Unknown, skim
 from segue.core.conversation import Conversation, Status
 from segue.core.events import Event
-from segue.core.fold import replay
-from segue.errors import IllegalEvent, JournalDamaged
+from segue.core.fold import MISFITS, replay
+from segue.errors import JournalDamaged
 
 
 class Stored(NamedTuple):
@@ -16,6 +17,16 @@ class Stored(NamedTuple):
     seq: int
     at: float
     event: Event
+
+
+class Raw(NamedTuple):
+    """An event as it is stored, not read: it may be of a newer version. `segue.core.codec` reads it."""
+
+    seq: int
+    at: float
+    kind: str
+    version: int
+    data: bytes | str
 
 
 class Summary(NamedTuple):
@@ -66,7 +77,7 @@ def fold(stored: Sequence[Stored], conversation: Conversation | None = None) -> 
     """Fold what a journal holds. Raises `JournalDamaged` for events that cannot have happened in this order."""
     try:
         return replay([row.event for row in stored], conversation)
-    except (IllegalEvent, ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError) as error:
+    except MISFITS as error:
         name = getattr(stored[0].event, "conversation", "") if stored else ""
         raise JournalDamaged(f"The stored events of conversation {name} do not fit together: {error}") from error
 
@@ -92,6 +103,13 @@ class Journal(Protocol):
         """The events after a place, in order; an empty list for a conversation that does not exist.
 
         Raises `JournalDamaged` or `JournalNewer` for what cannot be read.
+        """
+        ...
+
+    async def raw(self, conversation: str, *, after: int = 0) -> list[Raw]:
+        """The events after a place as they are stored, those of a newer version too; for copies, and for those who only look on.
+
+        Raises `JournalDamaged` where a place or a time cannot be right.
         """
         ...
 
@@ -161,3 +179,8 @@ async def follow(journal: Journal, conversation: str, *, after: int = 0) -> Asyn
             after = stored.seq
             yield stored
         await journal.wait(conversation, after=after, timeout=30.0)
+
+
+async def skimmed(journal: Journal, conversation: str) -> list[tuple[int, float, Event | Unknown]]:
+    """The events with their places and times, for those who only look on; what this version does not know is `Unknown`."""
+    return [(row.seq, row.at, skim(row.kind, row.version, row.data)) for row in await journal.raw(conversation)]

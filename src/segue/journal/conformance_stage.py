@@ -4,7 +4,8 @@ A check is a function of a stage; what it wrote is erased when it ends."""
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from segue.core.events import (
     AllowanceGiven,
@@ -135,6 +136,18 @@ def note(text: str) -> Event:
 def notes(count: int, begin: int = 1) -> list[Event]:
     """Events that can be told apart."""
     return [note(f"note {number}") for number in range(begin, begin + count)]
+
+
+@dataclass(frozen=True)
+class MoonRisen:
+    """An event that this version does not know."""
+
+    phase: str
+
+
+def newer(phase: str) -> Event:
+    """An event as a newer version would append it."""
+    return cast(Event, MoonRisen(phase))
 
 
 def opening(name: str, agent: str = "Triage", key: str | None = None) -> list[Event]:

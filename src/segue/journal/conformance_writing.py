@@ -3,9 +3,10 @@
 import asyncio
 from contextlib import suppress
 
+from segue.core.codec import decode, loaded
 from segue.errors import JournalConflict
 from segue.journal.base import Stored
-from segue.journal.conformance_stage import EVERY_KIND, Stage, check, holds, note, notes, of_a_size, same
+from segue.journal.conformance_stage import EVERY_KIND, Stage, check, holds, newer, note, notes, of_a_size, same
 
 
 @check
@@ -42,6 +43,30 @@ async def every_kind_of_event_and_odd_values_come_back_equal(stage: Stage) -> No
     for name in (together, apart):
         for row, event in zip(await stage.journal.read(name), EVERY_KIND, strict=True):
             same(row.event, event, f"a stored {type(event).__name__}")
+
+
+@check
+async def events_can_be_had_as_they_are_stored(stage: Stage) -> None:
+    """With their places and times, after any place; read, they are what was appended."""
+    name = stage.name()
+    await stage.journal.append(name, 1, EVERY_KIND, at=1.5)
+    raw = await stage.journal.raw(name)
+    read = [Stored(row.seq, row.at, decode(row.kind, row.version, row.data)) for row in raw]
+    same(read, await stage.journal.read(name), "what is stored")
+    for after in (1, len(EVERY_KIND), 10**12):
+        same(await stage.journal.raw(name, after=after), raw[after:], f"what is stored after {after} of {len(raw)}")
+    same(await stage.journal.raw(stage.name()), [], "what is stored of a conversation that does not exist")
+
+
+@check
+async def an_event_of_a_newer_version_is_kept_as_it_was_written(stage: Stage) -> None:
+    """Between others, none of which is lost."""
+    name = stage.name()
+    await stage.journal.append(name, 1, [*notes(1), newer("full"), *notes(1, 3)], at=1.0)
+    raw = await stage.journal.raw(name)
+    expected = [(1, "InstructionsRendered"), (2, "MoonRisen"), (3, "InstructionsRendered")]
+    same([(row.seq, row.kind) for row in raw], expected, "what is stored")
+    same(loaded(raw[1].data), {"phase": "full"}, "what an event of a newer version says")
 
 
 @check

@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from itertools import count, repeat
 from typing import NamedTuple
 
+from segue.core.codec import encode
 from segue.core.events import Event, InputGiven
 from segue.errors import JournalConflict, KeyReused
-from segue.journal.base import Line, Stored, Summary, fold, summary_of
+from segue.journal.base import Line, Raw, Stored, Summary, fold, summary_of
 
 _UNTOLD = Summary()
 
@@ -61,6 +62,10 @@ class MemoryJournal:
         with self._lock:
             rows = self._rows.get(conversation)
             return [] if rows is None else list(map(Stored, count(after + 1), rows.times[after:], rows.events[after:]))
+
+    async def raw(self, conversation: str, *, after: int = 0) -> list[Raw]:
+        """The events after a place as another journal would store them; see `Journal.raw`."""
+        return [Raw(seq, at, *encode(event)) for seq, at, event in await self.read(conversation, after=after)]
 
     async def wait(self, conversation: str, *, after: int, timeout: float) -> None:
         """Return when there may be events after a place; see `Journal.wait`."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from segue.core.codec import decode, encode
 from segue.core.events import DriveStarted, Event, InputGiven
 from segue.errors import JournalConflict, JournalDamaged, JournalError, KeyReused, UsageError
-from segue.journal.base import Line, Stored, Summary
+from segue.journal.base import Line, Raw, Stored, Summary
 
 try:
     from psycopg.errors import OperationalError, UniqueViolation
@@ -161,10 +161,14 @@ class PostgresJournal:
 
     async def read(self, conversation: str, *, after: int = 0) -> list[Stored]:
         """The events after a place; see `Journal.read`."""
+        return [Stored(row.seq, row.at, decode(row.kind, row.version, row.data)) for row in await self.raw(conversation, after=after)]
+
+    async def raw(self, conversation: str, *, after: int = 0) -> list[Raw]:
+        """The events after a place as they are stored; see `Journal.raw`."""
         rows = await self._rows(self._sql.rows, [conversation, after])
         if rows and (rows[0][0] != after + 1 or rows[-1][0] != after + len(rows)):
             raise JournalDamaged(f"Conversation {conversation} lacks events between places {after} and {rows[-1][0]}.")
-        return [Stored(seq, at, decode(kind, version, data)) for seq, at, kind, version, data in rows]
+        return [Raw(seq, at, kind, version, data) for seq, at, kind, version, data in rows]
 
     async def _rows(self, statement: bytes, given: Any) -> list[tuple[Any, ...]]:
         async def ask(link: Link, _: bool) -> list[tuple[Any, ...]]:

@@ -1,12 +1,11 @@
 """How long conversations are kept: copied out, and erased when they are old. Over any journal."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Collection
 from typing import Any
 
-from segue.core.codec import encode
-from segue.errors import UsageError
+from segue.core.codec import loaded, skim
+from segue.errors import JournalDamaged, UsageError
 from segue.journal.base import STATUSES, Journal, Line
 
 OVER = ("done", "limited", "failed", "cancelled")
@@ -20,11 +19,15 @@ async def export(journal: Journal, conversation: str) -> AsyncIterator[dict[str,
     """The events of a conversation as rows of JSON values, in order; none for one that does not exist.
 
     A row holds `conversation`, `seq`, `at` (seconds since the epoch), `v`, `kind` and `data`; written one to a line with
-    `json.dumps` they are JSONL.
+    `json.dumps` they are JSONL. What a newer version has written is copied as it is. Raises `JournalDamaged`.
     """
-    for seq, at, event in await journal.read(conversation):
-        kind, version, data = encode(event)
-        yield {"conversation": conversation, "seq": seq, "at": at, "v": version, "kind": kind, "data": json.loads(data)}
+    for seq, at, kind, version, data in await journal.raw(conversation):
+        skim(kind, version, data)  # a copy is no place to find damage in
+        try:
+            values = loaded(data)
+        except (ValueError, RecursionError) as error:
+            raise JournalDamaged(f"A stored {kind} cannot be read ({type(error).__name__}).") from error
+        yield {"conversation": conversation, "seq": seq, "at": at, "v": version, "kind": kind, "data": values}
 
 
 async def prune(journal: Journal, *, before: float, status: Collection[str] = OVER, agent: str | None = None) -> list[str]:

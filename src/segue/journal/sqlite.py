@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from segue.core.events import Event
 from segue.errors import UsageError
-from segue.journal.base import Line, Stored, Summary
+from segue.journal.base import Line, Raw, Stored, Summary
 from segue.journal.locks import Locks
 from segue.journal.sqlite_open import PAUSE, Database
-from segue.journal.sqlite_rows import Erase, appending, conversation_of, decoded, list_lines, read_events
+from segue.journal.sqlite_rows import Erase, appending, checked, conversation_of, decoded, list_lines, read_events
 from segue.journal.sqlite_transact import transact
 from segue.journal.writer import Reader, Waiting, Writer, give
 
@@ -57,6 +57,11 @@ class SqliteJournal:
         """The events after a place; see `Journal.read`."""
         after = min(after, LAST_PLACE)
         return await self._read(lambda db: decoded(conversation, after, read_events(db, conversation, after)))
+
+    async def raw(self, conversation: str, *, after: int = 0) -> list[Raw]:
+        """The events after a place as they are stored; see `Journal.raw`."""
+        after = min(after, LAST_PLACE)
+        return await self._read(lambda db: checked(conversation, after, read_events(db, conversation, after)))
 
     async def wait(self, conversation: str, *, after: int, timeout: float) -> None:
         """Return when there may be events after a place; see `Journal.wait`."""

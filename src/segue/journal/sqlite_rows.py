@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from segue.core.codec import decode, encode
 from segue.core.events import Event, InputGiven
 from segue.errors import JournalConflict, JournalDamaged, KeyReused, UsageError
-from segue.journal.base import STATUSES, Line, Stored, Summary
+from segue.journal.base import STATUSES, Line, Raw, Stored, Summary
 
 Row = tuple[str, int, int, float, str, str]
 """A row of `event`: conversation, seq, v, at, kind, data."""
@@ -121,21 +121,26 @@ def driven_since(db: sqlite3.Connection, conversation: str, fence: int) -> bool:
 
 
 def read_events(db: sqlite3.Connection, conversation: str, after: int) -> list[tuple[Any, ...]]:
-    """The rows after a place, to be given to `decoded`."""
+    """The rows after a place, to be given to `checked` or `decoded`."""
     query = "select seq, at, kind, v, cast(data as blob) from event where conversation = ? and seq > ? order by seq"
     return db.execute(query, (conversation, after)).fetchall()
 
 
-def decoded(conversation: str, after: int, rows: Sequence[tuple[Any, ...]]) -> list[Stored]:
-    """Read rows. Raises `JournalDamaged` where one is missing or is not what was written, `JournalNewer` for what is not known."""
-    stored = []
+def checked(conversation: str, after: int, rows: Sequence[tuple[Any, ...]]) -> list[Raw]:
+    """Rows as they are. Raises `JournalDamaged` where one is missing, or its time, kind or version is not what was written."""
+    raw = []
     for place, (seq, at, kind, version, data) in enumerate(rows, after + 1):
         if seq != place:
             raise JournalDamaged(f"The event at place {place} of conversation {conversation} is missing: put the journal back from a copy.")
         if type(at) is not float or not 0 <= at < LAST_TIME or type(kind) is not str or type(version) is not int:
             raise JournalDamaged(f"The event at place {place} of conversation {conversation} is damaged: put the journal back from a copy.")
-        stored.append(Stored(seq, at, decode(kind, version, data)))
-    return stored
+        raw.append(Raw(seq, at, kind, version, data))
+    return raw
+
+
+def decoded(conversation: str, after: int, rows: Sequence[tuple[Any, ...]]) -> list[Stored]:
+    """Read rows. Raises `JournalDamaged` where one is missing or is not what was written, `JournalNewer` for what is not known."""
+    return [Stored(row.seq, row.at, decode(row.kind, row.version, row.data)) for row in checked(conversation, after, rows)]
 
 
 def list_lines(

@@ -15,10 +15,12 @@ from segue.views.story import (
     Driven,
     Ended,
     HandedOver,
+    Newer,
     Opened,
     Replied,
-    Row,
+    Skimmed,
     Story,
+    Untold,
     Waits,
 )
 from segue.views.words import call_words, duration, moment, tokens
@@ -44,10 +46,10 @@ class Line(NamedTuple):
     text: str
 
 
-def record(rows: Iterable[Row]) -> list[Moment]:
-    """Fold stored events into what happened, in order."""
-    story = Story()
-    return [Moment(seq, at, beat) for seq, at, event in rows for beat in story.follow(event)]
+def record(rows: Iterable[Skimmed], story: Story | None = None) -> list[Moment]:
+    """Fold stored events into what happened, in order, as far as they fit; those of a newer version are named. `story` follows them."""
+    story = story or Story()
+    return [Moment(seq, at, beat) for seq, at, event in rows for beat in story.skim(event)]
 
 
 def lines(moments: Iterable[Moment]) -> Iterator[Line]:
@@ -91,6 +93,12 @@ def _told(beat: Beat, driver: str, called: set[str]) -> Iterator[tuple[str, str]
             yield "decision", _decided(beat)
         case Ended():
             yield "note", f"the run ended, {beat.kind} ({beat.reason}): {beat.words}"
+        case Newer(name, version):
+            yield "note", f"an event {name} (version {version}) of a newer version of Segue"
+        case Untold(name, first):
+            if first:
+                yield "note", "what follows does not fit what is known, and is told by its kind only"
+            yield "note", f"an event {name}"
         case _:
             assert_never(beat)
 

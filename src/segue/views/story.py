@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from segue.core import turns
+from segue.core.codec import Unknown
 from segue.core.conversation import Conversation, Status
 from segue.core.events import (
     AllowanceGiven,
@@ -26,13 +27,16 @@ from segue.core.events import (
     ToolUnknown,
 )
 from segue.core.floor import Frame
-from segue.core.fold import apply
+from segue.core.fold import MISFITS, apply
 from segue.core.messages import Call, Content, Json, Reply, User
 
 How = Literal["returned", "unknown", "settled", "late"] | FailureKind
 
 Row = tuple[int, float, Event]
 """A stored event: its place, its time in seconds since the epoch, and the event."""
+
+Skimmed = tuple[int, float, Event | Unknown]
+"""The same, where it may be of a newer version."""
 
 
 class Opened(NamedTuple):
@@ -147,7 +151,21 @@ class Ended(NamedTuple):
     words: str
 
 
-Beat = Opened | Driven | Allowed | Asked | Replied | Called | Answered | HandedOver | Waits | Decided | Ended
+class Newer(NamedTuple):
+    """An event that a newer version of Segue has written, and this one passes over."""
+
+    kind: str
+    version: int
+
+
+class Untold(NamedTuple):
+    """An event that does not fit what was told before it. `first`: all before it did, as far as they were known."""
+
+    kind: str
+    first: bool = False
+
+
+Beat = Opened | Driven | Allowed | Asked | Replied | Called | Answered | HandedOver | Waits | Decided | Ended | Newer | Untold
 
 
 class Story:
@@ -161,6 +179,21 @@ class Story:
         self._begun: set[str] = {slot.place for slot in slots if slot.started is not None}
         self._rested = True
         """Whether the last drive had nothing left to do."""
+        self._lost = False
+        """Whether an event did not fit."""
+
+    def skim(self, event: Event | Unknown) -> list[Beat]:
+        """As `follow`, past events of a newer version; from the first that does not fit without them, their kinds are told."""
+        if isinstance(event, Unknown):
+            return [Newer(event.kind, event.version)]
+        if self._lost:
+            return [Untold(type(event).__name__)]
+        before = self.conversation
+        try:
+            return self.follow(event)
+        except MISFITS:
+            self.conversation, self._lost = before, True
+            return [Untold(type(event).__name__, first=True)]
 
     def follow(self, event: Event) -> list[Beat]:
         """What an event means; an empty list for those that only the machine needs."""

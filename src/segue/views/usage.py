@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from segue.core.events import ModelReplied
 from segue.core.messages import Usage
-from segue.views.story import Row
+from segue.views.story import Skimmed
 from segue.views.words import counted, duration, tokens
 
 
@@ -30,7 +30,7 @@ class Used(NamedTuple):
         )
 
 
-def usage(rows: Iterable[Row]) -> list[Used]:
+def usage(rows: Iterable[Skimmed]) -> list[Used]:
     """Fold stored events into what was used, in the order in which agents first spoke."""
     found: dict[tuple[str, str], Used] = {}
     for _, _, event in rows:
