@@ -99,7 +99,8 @@ class Segue(Contender):
         runner = self.journalled = self.runner(self.refunds(), model, journal)
 
         async def go(i):
-            return (await runner.run("I want a refund.", conversation=f"c{i}", key=f"k{i}")).output
+            name = f"{os.getpid()}-{i}"  # a key that was used before is the earlier run
+            return (await runner.run("I want a refund.", conversation=f"c{name}", key=f"k{name}")).output
 
         return go
 

@@ -222,7 +222,7 @@ class Runner:
         return Stream(order)
 
     async def _input(self, name: str, message: Given, run: InputGiven, policy: Busy, c: Conversation) -> list[Event] | Conversation:
-        if run.key is not None and (earlier := earlier_run(await self.journal.read(name), run)) is not None:
+        if run.key is not None and c.seq and (earlier := earlier_run(await self.journal.read(name), run)) is not None:
             going_on = earlier.seq == c.seq and c.status in (Status.MODEL, Status.TOOLS)
             return [] if going_on else earlier
         if policy == "interrupt":

@@ -94,3 +94,9 @@ def test_an_agent_used_as_a_tool_may_spend_what_is_left_of_the_budgets():
 def test_an_approval_waits_for_a_week_where_nothing_else_is_said():
     assert DEFAULTS.approval_expiry == 7 * 24 * 3600
     assert Limits(approval_expiry=None).differences() == {"approval_expiry": None}
+
+
+@pytest.mark.parametrize("price", [5, (1.0,), (1.0, 2.0, 3.0), ("1", "2"), (True, 2.0), None])
+def test_a_price_that_is_no_pair_of_numbers_is_refused(price):
+    with pytest.raises(UsageError, match="a million output tokens"):
+        Limits(prices={"gpt-5": price})
