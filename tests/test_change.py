@@ -215,4 +215,4 @@ async def test_what_parks_a_conversation_is_in_its_journal_for_people_and_progra
     end = [row.event for row in await journal.read("c")][-1]
     assert isinstance(end, RunEnded)
     assert (end.kind, end.reason) == ("parked", "missing tool")
-    assert "Mend the code, or resume the conversation" in end.words
+    assert "Bring it back into the code, then resume the conversation" in end.words

@@ -11,6 +11,9 @@ from segue.team import Team
 
 OnChange = Literal["adopt", "refuse", "ask"]
 
+AGAIN = "Bring it back into the code, then resume the conversation."
+AGREED = "Resume the conversation to go on under the new code."
+
 
 def checked_change(policy: Any) -> OnChange:
     """The policy, if it is one."""
@@ -51,7 +54,7 @@ def missing(c: Conversation, team: Team) -> RunEnded | None:
     """The end that parks a conversation whose agents, or a tool of an open call, this team lacks; `None` if it lacks none."""
     for frame in c.stack:
         if frame.agent not in team:
-            return _parked("missing agent", f"the agent {frame.agent} is not in the team any more")
+            return _parked("missing agent", f"the agent {frame.agent} is not in the team any more", AGAIN)
     if c.turn is None:
         return None
     had: Any = c.fingerprint.get(c.turn.agent)
@@ -60,15 +63,14 @@ def missing(c: Conversation, team: Team) -> RunEnded | None:
         name = slot.call.name
         known = isinstance(had, dict) and name in (had.get("tools") or {})
         if slot.outcome is None and name not in table and (known or slot.started is not None or slot.approval is not None):
-            return _parked("missing tool", f"{c.turn.agent} has no tool {name} any more, and a call of it is open")
+            return _parked("missing tool", f"{c.turn.agent} has no tool {name} any more, and a call of it is open", AGAIN)
     return None
 
 
 def parked_for(changes: Sequence[str]) -> RunEnded:
     """The end that parks a conversation until a person agrees that it goes on under changed code."""
-    return _parked("changed", "the code has changed since it was driven last: " + "; ".join(changes))
+    return _parked("changed", f"the code has changed since it was driven last: {'; '.join(changes)}", AGREED)
 
 
-def _parked(reason: str, what: str) -> RunEnded:
-    words = f"Parked: {what}. Mend the code, or resume the conversation to go on as it is."
-    return RunEnded("parked", reason, words, "ConversationParked", {"reason": reason})
+def _parked(reason: str, what: str, mend: str) -> RunEnded:
+    return RunEnded("parked", reason, f"Parked: {what}. {mend}", "ConversationParked", {"reason": reason})

@@ -24,7 +24,8 @@ def transacted(world: World, ledger: Ledger, fence: int, call: Ready, work: Call
     """Call a tool with a transaction open, and commit what it wrote together with its outcome; on a thread.
 
     `fence`: the place of the drive's `DriveStarted`. Raises `RolledBack`, `JournalConflict` where another driver has the
-    conversation, and what the tool raises: then nothing was done.
+    conversation, and what the tool raises: then nothing was done. A `JournalError` may also mean that the commit's answer was
+    lost: then nothing is written of the call here, and the next driver finds in the journal which it was.
     """
     c, commit, journal = ledger.conversation, call.commit, ledger.journal
     assert isinstance(journal, Transactional)
