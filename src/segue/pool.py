@@ -89,25 +89,34 @@ class Inbox:
         self._drain(late)
 
 
-class Job:
-    """A call that waits for a thread. Whoever claims it first has it: a thread, or the one who gives it up."""
+class Once:
+    """Something that can be had once: whoever claims it first has it, from whichever thread."""
 
-    __slots__ = ("_unclaimed", "args", "context", "function", "inbox", "tag")
+    __slots__ = ("_unclaimed",)
+
+    def __init__(self) -> None:
+        self._unclaimed = [True]
+
+    def claim(self) -> bool:
+        """Whether it is now the caller's."""
+        try:
+            return self._unclaimed.pop()  # done in one go, so that two threads cannot both have it
+        except IndexError:
+            return False
+
+
+class Job(Once):
+    """A call that waits for a thread: a thread claims it, or the one who gives it up."""
+
+    __slots__ = ("args", "context", "function", "inbox", "tag")
 
     def __init__(self, inbox: Inbox, tag: Any, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        super().__init__()
         self.inbox = inbox
         self.tag = tag
         self.function = function
         self.args = args
         self.context = contextvars.copy_context()
-        self._unclaimed = [True]
-
-    def claim(self) -> bool:
-        """Whether the call is now the caller's to make, or to drop."""
-        try:
-            return self._unclaimed.pop()  # done in one go, so that two threads cannot both have it
-        except IndexError:
-            return False
 
 
 class Pool:

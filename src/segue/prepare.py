@@ -25,10 +25,11 @@ from segue.core.messages import Json
 from segue.core.turns import Slot, approval_id
 from segue.errors import ArgumentsRefused
 from segue.outcomes import handoff_to, unknown_words
+from segue.pool import Once
 from segue.team import Member, Offer, Return, Transfer
 from segue.tools.results import content_of
 from segue.tools.tool import Context, Tool, copied
-from segue.world import Once, Ready, World
+from segue.world import Ready, World
 
 log = logging.getLogger("segue")
 

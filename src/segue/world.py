@@ -15,6 +15,7 @@ from segue.core.turns import Slot
 from segue.errors import UsageError
 from segue.model import Model
 from segue.models.resolve import model_from
+from segue.pool import Once
 from segue.spans import Trace
 from segue.team import Team
 from segue.tools.tool import Context, Tool
@@ -96,22 +97,6 @@ class InnerWaits(NamedTuple):
 
     conversation: str
     slot: Slot
-
-
-class Once:
-    """Something that can be had once: whoever claims it first has it, from whichever thread."""
-
-    __slots__ = ("_unclaimed",)
-
-    def __init__(self) -> None:
-        self._unclaimed = [True]
-
-    def claim(self) -> bool:
-        """Whether it is now the caller's."""
-        try:
-            return self._unclaimed.pop()  # done in one go, so that two threads cannot both have it
-        except IndexError:
-            return False
 
 
 class Ready(NamedTuple):
