@@ -192,7 +192,8 @@ def test(args: list[str]) -> int:
     marks = ["-m", "slow"] if "--slow" in args else []
     rest = [word for word in args if word != "--slow"]
     # A page of the docs is one program in many blocks, so a file stays in one process. Who names tests wants no processes.
-    spread = [] if rest else ["-n", "2", "--dist", "loadfile"]
+    # Many of them wait for processes and servers, so there are more processes than cores.
+    spread = [] if rest else ["-n", "4", "--dist", "loadfile"]
     return become(program("python"), "-m", "pytest", *spread, *marks, *rest)
 
 

@@ -73,7 +73,10 @@ class Terminal:
         A signal that comes just before a prompt waits for input is noticed with the next key only: so it is with Python's `input`.
         """
         self.press(key)
+        tries = 20
         while self.shown.find(text, self._seen) < 0:
+            tries -= 1
+            assert tries, f"{text!r} was never shown, only:\n{self.shown[self._seen :]}"
             if select.select([self._master], [], [], 1.5)[0]:
                 self.raw += os.read(self._master, 65536).decode("utf-8", "replace")
             else:

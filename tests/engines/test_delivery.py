@@ -230,6 +230,7 @@ async def test_conversations_with_work_left_that_nobody_submitted_are_found(data
     assert sorted(drives.told) == [("begun", "driven"), ("begun", "forgotten"), ("ended", "driven"), ("ended", "forgotten")]
 
 
+@pytest.mark.slow
 async def test_a_worker_lives_through_a_database_that_is_away_and_its_drives_go_on_undoubled(postgres, database, caplog):
     caplog.set_level(logging.INFO, logger="segue")
     drives = Drives()

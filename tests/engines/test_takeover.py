@@ -52,6 +52,7 @@ async def test_what_a_killed_worker_was_driving_goes_to_another_one_and_is_still
     assert [entry.what for entry in ledger.read()] == ["begun", "begun", "ended"]
 
 
+@pytest.mark.slow
 async def test_a_worker_that_was_stopped_and_wakes_again_leaves_what_others_took_over_alone_and_works_on(database, ledger):
     engine = quick(database)
     with process(WORKER, database, str(ledger.path), "2") as first:
@@ -69,6 +70,7 @@ async def test_a_worker_that_was_stopped_and_wakes_again_leaves_what_others_took
     assert [entry.pid for entry in ledger.read("begun") if entry.conversation == "c1"] == [first.pid, second.pid]
 
 
+@pytest.mark.slow
 async def test_a_drive_that_blocks_a_thread_for_longer_than_a_worker_may_be_silent_is_not_taken_over(database, ledger):
     engine = quick(database)
     with process(WORKER, database, str(ledger.path), "10") as first:

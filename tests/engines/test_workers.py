@@ -147,6 +147,7 @@ async def test_a_worker_that_is_told_to_end_finishes_its_step_and_another_one_ta
         await shop.nothing_left()
 
 
+@pytest.mark.slow
 async def test_a_worker_that_is_told_twice_to_end_is_gone_and_another_one_goes_on(shop):
     async with shop.open():
         run = asyncio.create_task(shop.runner.run("refund A 600, B 0", conversation="c1"))

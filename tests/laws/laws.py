@@ -223,9 +223,10 @@ def l9_no_call_is_begun_without_the_approval_that_was_given_for_it_as_it_is(jour
     decisions: dict[str, ApprovalDecided] = {}
     begun: dict[str, ToolStarted] = {}
     for number, event in enumerate(journal.events):
-        if isinstance(event, ApprovalAsked) and not event.inner:
-            questions[event.place] = event
+        if isinstance(event, ApprovalAsked):
             decisions.pop(event.id, None)  # in a later turn an id may come again
+            if not event.inner:
+                questions[event.place] = event
         elif isinstance(event, ApprovalDecided):
             if event.id in decisions:
                 return f"event {number}: the approval {event.id} is decided twice"
