@@ -403,9 +403,14 @@ async def test_a_server_that_is_not_there_is_named_when_patience_is_over(tmp_pat
         with pytest.raises(JournalError, match=r"for 0\.2 s") as refused:
             await asked
         assert "secret" not in str(refused.value)
-    await journal.wait("c", after=0, timeout=0.1)
     with pytest.raises(JournalError, match=r"for 0\.2 s"):
         await asyncio.to_thread(journal.transact, "c", 1, lambda db: ToolReturned("1.1"), at=1.0)
+    await journal.aclose()
+
+
+async def test_waiting_at_a_server_that_is_not_there_ends_with_its_time(tmp_path):
+    journal = PostgresJournal(f"postgresql://u@/d?host={tmp_path}", patience=60)
+    await journal.wait("c", after=0, timeout=0.1)
     await journal.aclose()
 
 

@@ -229,11 +229,14 @@ async def test_one_who_waits_for_a_name_that_cannot_be_harms_nobody_else_who_wai
 # ---- opening and closing ---------------------------------------------------
 
 
+@pytest.fixture
 def threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("segue-journal")]
+    """The threads of journals that were made in this test; other tests' may still be ending."""
+    before = set(threading.enumerate())
+    return lambda: [one for one in threading.enumerate() if one.name.startswith("segue-journal") and one not in before]
 
 
-async def test_closing_ends_the_threads_and_using_it_again_begins_new_ones(path):
+async def test_closing_ends_the_threads_and_using_it_again_begins_new_ones(path, threads):
     journal = SqliteJournal(path)
     for place in (1, 2, 3):
         await journal.append("c", place, notes(1), at=1.0)
@@ -252,7 +255,7 @@ def test_one_journal_serves_one_event_loop_after_another(path):
     asyncio.run(journal.aclose())
 
 
-async def test_a_journal_that_is_dropped_lets_go_of_threads_and_files(path):
+async def test_a_journal_that_is_dropped_lets_go_of_threads_and_files(path, threads):
     journal, other = SqliteJournal(path), SqliteJournal(path)
     await journal.append("c", 1, notes(1), at=1.0)
     await journal.hold("d_1")
