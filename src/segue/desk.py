@@ -165,11 +165,10 @@ class Desk:
     async def hand_over(self) -> None:
         """Let the drives that nobody here waits for finish their present step, and leave the rest to the next driver."""
         self.leaving = True
-        drives = [drive for drive in self.drives() if drive.handed]
-        for drive in drives:
-            drive.leave_soon()
-        while any(not drive.over for drive in drives):
-            await asyncio.sleep(0.01)
+        while handed := [drive for drive in self.drives() if drive.handed]:  # again, for one that was just being begun
+            for drive in handed:
+                drive.leave_soon()
+            await asyncio.sleep(0.01)  # they may run on other event loops, on which nothing can be waited for here
 
     async def let_go(self) -> None:
         """This driver drives no more."""

@@ -75,7 +75,6 @@ class Drive:
         self.forsaken: list[str] = []
         """Calls that waited for a person when the run was ended: an agent behind one waits for nobody any more."""
         self.event_loop = asyncio.get_running_loop()
-        self._journal = journal
         self.driver = driver
         self._fence = 0
         """The place of this drive's `DriveStarted`."""
@@ -157,7 +156,7 @@ class Drive:
             if not self._forgive() and isinstance(stopped, asyncio.CancelledError):
                 raise
         except Fenced:
-            await self._fenced()
+            self._fenced()
             if not self._forgive() and self.ledger.cancelled is not None:
                 raise self.ledger.cancelled from None
         except Exception as error:
@@ -273,17 +272,16 @@ class Drive:
                 raise one.error
             else:
                 self._outcome(one)
-        events = await self.ledger.meet() if met else []
+        events = await self.ledger.flush(meet=True) if met else []
         return [*events, *await self._flush()] if met and self.world.told else await self._flush()
 
     def _outcome(self, ended: Ended) -> None:
         """Decide what a call came to; where it is not waited for any more, its result is a late one."""
-        found = self._event(ended)
         if self.ledger.met and not self._is_open(ended.call):
             if ended.error is None or isinstance(ended.error, Exception):
                 self._heard(ended.call, Done(ended.call.slot.place, ended.value, ended.error))
             return
-        self.ledger.decide(found)
+        self.ledger.decide(self._event(ended))
 
     def _is_open(self, call: Ready) -> bool:
         turn = self.conversation.turn
@@ -340,7 +338,7 @@ class Drive:
             while self.ledger.pending and not self.ledger.lost:  # again, for late results that come meanwhile
                 await self._flush()
         except Fenced:
-            await self._fenced()
+            self._fenced()
         self._finish()
 
     def _leave(self) -> None:
@@ -349,7 +347,7 @@ class Drive:
         if self._calls is not None:
             self._calls.leave()
 
-    async def _fenced(self) -> None:
+    def _fenced(self) -> None:
         """Another driver has the conversation: what was begun here is told to it when it ends, and nothing more is done."""
         self.ledger.lost = True
         self.ledger.pending = []

@@ -3,7 +3,7 @@ Everything that a drive decides goes through here into the journal. Where others
 and what was not written yet is decided again on top of them: nothing is written that cannot have happened, and nothing that did is lost."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from segue import clock
@@ -66,28 +66,24 @@ class Ledger:
         after = self.conversation = apply(before, event)
         if type(event) is ToolStarted:
             self._begun[event.place] = event.name
-        if after.run is not before.run and self.run and self.left is None:
+        if after.run.id != before.run.id and self.run and self.left is None:
             self.left, self._left_at = as_left(self.run, before, event, after), after.seq
         if self.trace is not None and not again:
             self.trace.saw(event, before, after)
 
-    async def flush(self) -> Sequence[Event]:
+    async def flush(self, *, meet: bool = False) -> Sequence[Event]:
         """Write down what was decided, and give what has happened: that, and what others have written.
 
-        Raises `Fenced`; `JournalConflict` where the conversation was taken before this drive had it; what the journal raises.
+        `meet`: others are known to have written. Raises `Fenced`; `JournalConflict` where the conversation was taken before
+        this drive had it; what the journal raises.
         """
-        if not self.pending:
+        if not (self.pending or meet):
             return ()
-        return await self._done(self._write_whole if self.journal.durable else self._write)
-
-    async def meet(self) -> Sequence[Event]:
-        """Take in what others have written, and write down what was decided; see `flush`."""
-        return await self._done(self._meet_whole)
-
-    async def _done(self, write: Callable[[list[Event], Conversation], Awaitable[Sequence[Event]]]) -> Sequence[Event]:
         events, self.pending = self.pending, []
+        after = self.conversation  # as it is now: more may be decided before it is written
+        writing = self._met(events) if meet else self._write(events, after)
         try:
-            told = await write(events, self.conversation)  # as it is now: more may be decided before it is written
+            told = await (self._whole(writing) if self.journal.durable else writing)
         except Exception:
             self.lost = True
             raise
@@ -104,12 +100,6 @@ class Ledger:
                 raise
             return await self._met(events)
         return events
-
-    async def _write_whole(self, events: list[Event], after: Conversation) -> Sequence[Event]:
-        return await self._whole(self._write(events, after))
-
-    async def _meet_whole(self, events: list[Event], _: Conversation) -> Sequence[Event]:
-        return await self._whole(self._met(events))
 
     async def _whole(self, writing: Coroutine[Any, Any, Sequence[Event]]) -> Sequence[Event]:
         """Write to the end, whatever is cancelled meanwhile: what was decided is not forgotten half-way."""

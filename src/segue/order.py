@@ -35,7 +35,19 @@ class Order:
 
     __slots__ = ("beside", "busy", "desk", "handed", "here", "key", "name", "opening", "refused", "run", "told", "world")
 
-    def __init__(self, desk: Desk, name: str, opening: Opening, world: World, busy: Busy, key: str | None, *, here: bool) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        name: str,
+        opening: Opening,
+        world: World,
+        busy: Busy,
+        key: str | None,
+        *,
+        here: bool,
+        handed: bool,
+        beside: bool,
+    ) -> None:
         self.desk = desk
         self.name = name
         self.opening = opening
@@ -44,9 +56,9 @@ class Order:
         self.key = key
         self.here = here
         """Whether it is driven in this process, whoever else may do so."""
-        self.beside = False
+        self.beside = beside
         """Whether it is told to a run that goes on in this process, as it would be to one elsewhere."""
-        self.handed = here
+        self.handed = handed
         """Whether nobody in this process waits for it: it may be left to another driver."""
         self.run = ""
         """The id of the run that is wished for; empty where it is the one that goes on."""

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
 
@@ -125,7 +126,7 @@ class Runner:
         for drive in self._desk.drives():
             drive.stop_soon(CANCELLED)
         if self.journal.durable:
-            while any(not drive.over for drive in self._desk.drives()):
+            while self._desk.drives():
                 await asyncio.sleep(0.01)
             await self._desk.let_go()
         if self._own_journal:
@@ -217,9 +218,8 @@ class Runner:
         model = model or self.model
         ask_agent = partial(self._ask_agent, model)
         world = World(self.team, model, self.deps, stream=listen, open_team=not self.journal.durable, ask_agent=ask_agent)
-        order = Order(self._desk, conversation, opening, world, busy or self.busy, key, here=here or self._inside)
-        order.handed, order.beside = here, beside
-        return Stream(order)
+        busy, here_only = busy or self.busy, here or self._inside
+        return Stream(Order(self._desk, conversation, opening, world, busy, key, here=here_only, handed=here, beside=beside))
 
     async def _input(self, name: str, message: Given, run: InputGiven, policy: Busy, c: Conversation) -> list[Event] | Conversation:
         if run.key is not None and c.seq and (earlier := earlier_run(await self.journal.read(name), run)) is not None:
@@ -388,10 +388,8 @@ class Runner:
             return await self.run(text, conversation=conversation)
         asked, decided = slot.approval, slot.decision
         if asked is not None and decided is not None and decided.decision in ("approve", "deny"):
-            try:
+            with suppress(ApprovalError):  # it was told before this process had heard so
                 return await self._decide(conversation, asked.id, asked.digest, decided.decision, decided.by, decided.reason)
-            except ApprovalError:
-                pass  # it was told before this process had heard so
 
         async def opening(c: Conversation) -> list[Event] | Conversation:
             over = c.ended is not None and c.ended.kind != "parked"

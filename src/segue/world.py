@@ -37,7 +37,6 @@ class World:
     """Replaces every agent's own model."""
     deps: Any = None
     stream: bool = False
-    """Whether replies are to come in pieces."""
     """Whether models are asked for deltas."""
     told: bool = False
     """Whether anybody is told of what happens, while it happens."""

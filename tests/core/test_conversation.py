@@ -129,6 +129,17 @@ def test_an_allowance_lets_a_limited_run_go_on_with_all_its_work():
     assert c.run.id == "run-1"
 
 
+def test_an_allowance_leaves_what_the_run_has_used_in_all():
+    first, second = Usage(10, 5, 4, 3), Usage(7, 2)
+    c = story(asks(call(), usage=first), returns("1.0"), before=(ASKED[0], user("Hi", 1, limits={"turns": 1})))
+    c = on(c, due(c), AllowanceGiven({"turns": 1}))
+    assert (c.run.usage, c.run.spent.usage) == (first, Usage())
+    c = on(c, asks(call(), usage=second), returns("2.0"))
+    assert (c.run.usage, c.run.spent.usage) == (Usage(17, 7, 4, 3), second)
+    c = on(c, due(c), AllowanceGiven({"turns": 1}), says(usage=second))
+    assert (c.run.usage, c.run.spent.usage, c.usage) == (Usage(24, 9, 4, 3), second, Usage(24, 9, 4, 3))
+
+
 def test_limits_that_make_no_sense_are_refused_at_once_even_for_an_input_that_waits():
     for event in (user("Hi", limits={"turns": 0}), user("Hi", limits={"turns": 0}, busy="interrupt")):
         with pytest.raises(IllegalEvent, match="turns=0"):

@@ -1,3 +1,5 @@
+from typing import get_args, get_type_hints
+
 import pytest
 
 from segue.core.conversation import CallModel, Conversation, Status, next_steps
@@ -5,6 +7,7 @@ from segue.core.events import (
     SUPERSEDED,
     AllowanceGiven,
     DriveStarted,
+    Event,
     RunEnded,
     Started,
     ToolLate,
@@ -12,7 +15,7 @@ from segue.core.events import (
     ToolSettled,
     ToolUnknown,
 )
-from segue.core.fold import ACCEPTS, apply, as_left, replay
+from segue.core.fold import _AFTER, ACCEPTS, apply, as_left, replay
 from segue.core.limits import Spent
 from segue.core.messages import System
 from segue.core.view import check, new_messages, view
@@ -30,6 +33,13 @@ OUTPUT_GUARD = RunEnded("failed", "output guard")
 
 def test_every_status_says_what_it_accepts():
     assert set(ACCEPTS) == set(Status)
+
+
+def test_every_event_is_taken_in_by_a_function_that_takes_it():
+    assert set(_AFTER) == set(get_args(Event))
+    for event, function in _AFTER.items():
+        taken = get_type_hints(function)["event"]
+        assert event in (get_args(taken) or (taken,)), f"{function.__name__} does not take {event.__name__}"
 
 
 def test_what_the_table_lacks_is_refused_and_changes_nothing():

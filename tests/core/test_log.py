@@ -30,7 +30,7 @@ def test_a_log_can_be_cut_and_read_from_a_place_on():
     assert list(log.upto(2)) == ["a", "b"]
     assert list(log.upto(9)) == list("abcd")
     assert log.since(2) == ["c", "d"]
-    assert log.upto(3).since(2) == ["c"]
+    assert log.upto(3).since(2) == log.upto(3).between(2, 9) == log.between(2, 3) == ["c"]
     assert list(log.upto(2).append("x")) == ["a", "b", "x"]
     assert list(log) == list("abcd")
 

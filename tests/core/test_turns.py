@@ -117,7 +117,9 @@ def test_a_second_outcome_is_refused():
             on(c, event)
 
 
-@pytest.mark.parametrize("place", ["2.0", "0.0", "1.7", "1.-1", "1.x", "1.", "", "1", "1.²"])
+@pytest.mark.parametrize(
+    "place", ["2.0", "0.0", "1.7", "1.-1", "1.x", "1.", "", "1", "1.²", "1.٠", "1. 0", "1.+0", "1.0_0", "1." + "0" * 5000]
+)
 def test_an_event_about_a_call_that_was_not_made_is_refused(place):
     with pytest.raises(IllegalEvent, match="no call at"):
         story(asks(call()), starts(place))

@@ -108,7 +108,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[Call]]] = {
 def test_fragments_become_calls(fragments: list[dict[str, Any]], expected: list[Call]):
     calls = Calls()
     assert not calls
-    shown = [calls.take(one, whole=False) for one in fragments]
+    shown = [calls.take(one) for one in fragments]
     assert list(calls.all()) == expected
     assert calls
     for place, call in enumerate(expected):
@@ -119,5 +119,5 @@ def test_fragments_become_calls(fragments: list[dict[str, Any]], expected: list[
 def test_whole_calls_are_never_joined():
     calls = Calls()
     for _ in range(2):
-        calls.take(fragment(0, "a", "f", "{}"), whole=True)
+        calls.take_whole(fragment(0, "a", "f", "{}"))
     assert calls.all() == (Call("a", "f", "{}"),) * 2

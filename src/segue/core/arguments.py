@@ -119,9 +119,9 @@ _scan: Any = _decoder.scan_once  # type: ignore[attr-defined]
 
 def _decoded(text: str) -> Json:
     try:
-        value, end = _scan(text, len(text) - len(text.lstrip(_WHITE)))
+        value, end = _scan(text, 0)
     except StopIteration:
-        return _decoder.decode(text)  # it raises, and says where
+        return _decoder.decode(text)  # it skips white space, or raises and says where
     if end == len(text) or not text[end:].strip(_WHITE):
         return value
     return _decoder.decode(text)
@@ -156,6 +156,8 @@ def _written(value: Json) -> str:
     match value:
         case str():
             return encode_basestring(value)
+        case dict():
+            return "{" + ",".join([f"{encode_basestring(key)}:{_written(value[key])}" for key in _sorted(value)]) + "}"
         case None:
             return "null"
         case True:
@@ -166,8 +168,6 @@ def _written(value: Json) -> str:
             return int.__repr__(value)
         case float():
             return _es6(value)
-        case dict():
-            return "{" + ",".join([f"{encode_basestring(key)}:{_written(value[key])}" for key in _sorted(value)]) + "}"
         case list() | tuple():
             return "[" + ",".join([_written(item) for item in value]) + "]"
         case _:

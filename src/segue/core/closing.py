@@ -7,7 +7,7 @@ from typing import NamedTuple, assert_never
 from segue.core.events import Handoff, Outcome, ToolFailed, ToolLate, ToolReturned, ToolUnknown
 from segue.core.floor import Frame, misdirected, switch
 from segue.core.limits import Limits, Spent, handoff_refusal
-from segue.core.messages import Assistant, Call, Content, Json, Message, Reply, ToolAnswer, Usage, User
+from segue.core.messages import UNUSED, Assistant, Call, Content, Json, Message, Reply, ToolAnswer, Usage, User
 from segue.core.turns import Slot, Turn, sendable
 
 
@@ -41,14 +41,16 @@ def close(turn: Turn, spent: Spent, limits: Limits, stack: tuple[Frame, ...], at
     winner, contents, limited = _choose(turn, spent, limits, stack)
     context: dict[str, Json] = {}
     unique: dict[str, Content] = {}
-    usage, cost = Usage(), 0.0
+    usage, cost = UNUSED, 0.0
     for slot, content in zip(turn.slots, contents, strict=True):
-        if isinstance(slot.outcome, ToolReturned):
-            context.update(slot.outcome.context)
-        if isinstance(slot.outcome, ToolReturned | ToolFailed) and slot.outcome.usage.total:
-            usage, cost = usage.plus(slot.outcome.usage), cost + slot.outcome.cost
-        if slot.started is not None and slot.started.unique and not isinstance(slot.outcome, ToolFailed):
-            unique[same_call(slot.started.name, slot.started.arguments)] = content
+        outcome, started = slot.outcome, slot.started
+        assert outcome is not None
+        if isinstance(outcome, ToolReturned):
+            context.update(outcome.context)
+        if not isinstance(outcome, ToolUnknown) and outcome.usage.total:
+            usage, cost = usage.plus(outcome.usage), cost + outcome.cost
+        if started is not None and started.unique and not isinstance(outcome, ToolFailed):
+            unique[same_call(started.name, started.arguments)] = content
     handoff = _handoff(turn.slots[winner]) if winner is not None else None
     if handoff is not None:
         stack = switch(stack, handoff, at, run_start)
@@ -130,11 +132,9 @@ def _content(slot: Slot) -> Content:
 
 def _entry(turn: Turn, contents: list[Content], winner: int | None) -> Entry:
     """The turn's messages, without generated transfers that lost; `clean` also without those that were refused (R13)."""
-    if signed(turn.reply):
-        return Entry(_messages(turn, contents, range(len(turn.slots))))
     every = range(len(turn.slots))
     failed = [index for index in every if index != winner and _is_failed_transfer(turn.slots[index].outcome)]
-    if not failed:
+    if not failed or signed(turn.reply):
         return Entry(_messages(turn, contents, every))
     lost = [index for index in failed if winner is not None and isinstance(turn.slots[index].outcome, ToolReturned)]
     messages = _messages(turn, contents, [index for index in every if index not in lost])
@@ -158,12 +158,16 @@ def signed(reply: Reply) -> bool:
 
 
 def _messages(turn: Turn, contents: list[Content], kept: Sequence[int]) -> tuple[Message, ...]:
+    calls: list[Call] = []
+    answers: list[ToolAnswer] = []
+    for index in kept:
+        call = _sent(turn.slots[index])
+        calls.append(call)
+        answers.append(ToolAnswer(call.id, call.name, contents[index]))
     reply = turn.reply
-    calls = [_sent(turn.slots[i]) for i in kept]
     if not calls and not reply.text:
         return ()
-    said = Assistant(reply.text, tuple(calls), turn.agent, None, reply.extra, reply.dialect)
-    return (said, *[ToolAnswer(call.id, call.name, contents[i]) for call, i in zip(calls, kept, strict=True)])
+    return (Assistant(reply.text, tuple(calls), turn.agent, None, reply.extra, reply.dialect), *answers)
 
 
 def _sent(slot: Slot) -> Call:
@@ -172,11 +176,12 @@ def _sent(slot: Slot) -> Call:
 
 
 def _spend(turn: Turn, spent: Spent, contents: list[Content], handoff: Handoff | None, limited: bool) -> Spent:
-    calls = [
-        (slot.call.name, slot.started.arguments if slot.started else slot.call.arguments, content)
-        for slot, content in zip(turn.slots, contents, strict=True)
-    ]
-    trail = () if any(_is_work(slot.outcome) for slot in turn.slots) else spent.trail
+    calls: list[tuple[str, str, Content]] = []
+    trail = spent.trail
+    for slot, content in zip(turn.slots, contents, strict=True):
+        calls.append((slot.call.name, (slot.started or slot.call).arguments, content))
+        if _is_work(slot.outcome):
+            trail = ()
     if handoff is not None:
         trail = (*trail, handoff.agent)[-4:]
     return spent._replace(

@@ -9,7 +9,7 @@ from segue.core.events import InputGiven, RunEnded
 from segue.core.floor import Frame
 from segue.core.limits import DEFAULTS, IDLE_DRIVES, OUTPUT_REFUSALS, Limits, Spent, over
 from segue.core.log import Log, Names
-from segue.core.messages import NOTHING, Content, Json, Reply, Usage, User
+from segue.core.messages import NOTHING, UNUSED, Content, Json, Reply, Usage, User
 from segue.core.turns import Slot, Turn
 
 
@@ -29,6 +29,8 @@ class Status(Enum):
     ENDED = "ended"
     """Somebody's decision to go on: the last run ended without an answer."""
 
+    __hash__ = object.__hash__  # there is one of each; what `Enum` has instead runs in Python
+
 
 class Run(NamedTuple):
     """From one input until nothing is left to do without someone else."""
@@ -38,8 +40,13 @@ class Run(NamedTuple):
     spent: Spent = Spent()
     start: int = 0
     """Where in the log the run's input stands."""
-    usage: Usage = Usage()
-    """Over all allowances."""
+    earlier: Usage = UNUSED
+    """What was used under earlier allowances."""
+
+    @property
+    def usage(self) -> Usage:
+        """Over all allowances."""
+        return self.earlier.plus(self.spent.usage)
 
 
 class Conversation(NamedTuple):

@@ -40,6 +40,10 @@ class Log(Generic[T]):
         """The items from `start` on."""
         return self._items[start : self._length]
 
+    def between(self, start: int, stop: int) -> list[T]:
+        """The items from `start` up to `stop`."""
+        return self._items[start : min(stop, self._length)]
+
     def __getitem__(self, place: int) -> T:
         if not 0 <= place < self._length:
             raise IndexError(place)

@@ -26,6 +26,9 @@ CUT = frozenset({"length", "content_filter"})
 LEGAL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """What every provider takes for the name of a tool."""
 
+CallEvent = Outcome | ToolStarted | ToolSettled | ApprovalAsked | ApprovalDecided
+"""What happens to a call of the open turn."""
+
 
 class Slot(NamedTuple):
     """One call of the open turn, and how far it has come. `place` names it in the journal: turn, dot, index."""
@@ -72,10 +75,10 @@ def open_turn(number: int, agent: str, reply: Reply, ids: Names) -> tuple[Turn, 
         if call.id and same in met:
             continue
         met.add(same)
-        place = f"{number}.{len(slots)}"
-        call = unique(call, f"call_{number}_{len(slots)}", ids)
+        index = len(slots)
+        call = unique(call, f"call_{number}_{index}", ids)
         ids = ids.add(call.id)
-        slots.append(Slot(call, place))
+        slots.append(Slot(call, f"{number}.{index}"))
     return Turn(agent, reply, tuple(slots), len(slots)), ids
 
 
@@ -88,15 +91,17 @@ def unique(call: Call, name: str, ids: Names) -> Call:
     return call._replace(id=name)
 
 
-def update(turn: Turn, event: Outcome | ToolStarted | ToolSettled | ApprovalAsked | ApprovalDecided, drive: int) -> Turn:
+def update(turn: Turn, event: CallEvent, drive: int) -> Turn:
     """The turn after something happened to one of its calls. Raises `IllegalEvent` for what cannot have happened."""
     index = _index(turn, event)
     slot = turn.slots[index]
-    waited = slot.waits
     if slot.outcome is not None:
         raise IllegalEvent(f"The call at {slot.place} has its outcome already: {type(event).__name__} cannot follow.")
+    waited = slot.waits
     match event:
         case ToolStarted():
+            if waited:
+                raise IllegalEvent(f"The call at {slot.place} waits for a person.")
             slot = _started(slot, event, drive)
         case ToolReturned():
             if slot.started is None and (waited or not (event.handoff and event.handoff.generated)):
@@ -127,22 +132,23 @@ def update(turn: Turn, event: Outcome | ToolStarted | ToolSettled | ApprovalAske
     return Turn(turn.agent, turn.reply, slots, turn.open - (slot.outcome is not None), turn.waiting + slot.waits - waited)
 
 
-def _index(turn: Turn, event: Outcome | ToolStarted | ToolSettled | ApprovalAsked | ApprovalDecided) -> int:
+def _index(turn: Turn, event: CallEvent) -> int:
     if isinstance(event, ApprovalDecided):
         for index, slot in enumerate(turn.slots):
             if slot.approval is not None and slot.approval.id == event.id:
                 return index
         raise IllegalEvent(f"No approval {event.id} is asked for.")
-    number = event.place.rpartition(".")[2]
-    index = int(number) if number.isdecimal() else len(turn.slots)
-    if index >= len(turn.slots) or turn.slots[index].place != event.place:
-        raise IllegalEvent(f"There is no call at {event.place}.")
-    return index
+    place = event.place
+    try:
+        index = int(place.rpartition(".")[2])
+        if turn.slots[index].place == place:
+            return index
+    except (ValueError, IndexError):
+        pass
+    raise IllegalEvent(f"There is no call at {place}.")
 
 
 def _started(slot: Slot, event: ToolStarted, drive: int) -> Slot:
-    if slot.waits:
-        raise IllegalEvent(f"The call at {slot.place} waits for a person.")
     first, approval = slot.started, slot.approval
     if first is not None:
         if slot.drive == drive or first.effect == "once":

@@ -3,7 +3,6 @@ Only this file builds views. A view is a history that the strictest provider acc
 
 from collections.abc import Sequence
 
-from segue.core.closing import Entry
 from segue.core.conversation import Conversation
 from segue.core.floor import Frame
 from segue.core.messages import Assistant, Message, System, ToolAnswer, User
@@ -12,23 +11,23 @@ from segue.core.turns import LEGAL_NAME, is_object
 
 def view(conversation: Conversation) -> list[Message]:
     """The messages of the active agent, without its instructions."""
-    frame = conversation.stack[-1]
+    frame, log = conversation.stack[-1], conversation.log
     messages: list[Message] = list(frame.brief)
-    if frame.anchor is not None:
-        messages.extend(_shown(conversation.log[frame.anchor], frame, frame.anchor))
-    at = frame.start
-    for start, stop in (*frame.skips, (len(conversation.log), 0)):
-        for entry in conversation.log.upto(start).since(at):
-            messages.extend(_shown(entry, frame, at))
-            at += 1
-        at = stop
+    for start, stop in _ranges(frame, len(log)):
+        for place, entry in enumerate(log.between(start, stop), start):
+            if not entry.only or entry.only == frame.agent:
+                messages += entry.messages if entry.clean is None or place >= frame.switched else entry.clean
     return messages
 
 
-def _shown(entry: Entry, frame: Frame, at: int) -> tuple[Message, ...]:
-    if entry.only and entry.only != frame.agent:
-        return ()
-    return entry.clean if entry.clean is not None and at < frame.switched else entry.messages
+def _ranges(frame: Frame, end: int) -> list[tuple[int, int]]:
+    """The ranges of the log, which ends at `end`, that an agent is shown."""
+    ranges = [] if frame.anchor is None else [(frame.anchor, frame.anchor + 1)]
+    at = frame.start
+    for start, stop in frame.skips:
+        ranges.append((at, start))
+        at = stop
+    return [*ranges, (at, end)]
 
 
 def new_messages(conversation: Conversation) -> list[Message]:

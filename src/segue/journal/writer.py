@@ -7,6 +7,7 @@ import queue
 import sqlite3
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
@@ -116,7 +117,7 @@ class Waiting(Forked):
         self._lock, self._futures = threading.Lock(), {}
 
 
-class JobThread(Forked):
+class JobThread(Forked, ABC):
     """A thread that does what it is asked in turn, begun on first use and again after `close` or a fork."""
 
     def __init__(self, name: str, database: Database) -> None:
@@ -152,9 +153,9 @@ class JobThread(Forked):
         finally:
             self._database.close()
 
+    @abstractmethod
     def _serve(self, jobs: Jobs) -> None:
         """Do jobs until the last."""
-        raise NotImplementedError
 
     def in_child(self) -> None:
         """The thread is not here."""

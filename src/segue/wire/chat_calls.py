@@ -4,7 +4,7 @@ Indexes and ids are not trusted: both come missing, equal and repeated. What loo
 from typing import Any
 
 from segue.core.messages import Call
-from segue.wire.jsontext import loads, sendable, text_of
+from segue.wire.jsontext import loads, sendable, sendable_text, text_of
 
 Json = Any
 _KNOWN = frozenset(("id", "type", "function", "index", "custom"))
@@ -22,6 +22,10 @@ class _Parts:
         self.arguments: list[str] = []
         self.extra: dict[str, Json] = {}
 
+    def made(self) -> Call:
+        """The call as it is."""
+        return Call(sendable_text(self.id), sendable_text(self.name), sendable_text("".join(self.arguments)), sendable(self.extra))
+
     def complete(self) -> bool:
         """Whether the arguments are a whole JSON object, so that nothing can be added to them."""
         try:
@@ -31,21 +35,29 @@ class _Parts:
 
 
 class Calls:
-    """The calls so far, in the order in which they began."""
+    """The calls so far, in the order in which they began. Calls that came whole and calls in pieces are never in one reply."""
+
+    _legacy: _Parts | None = None
 
     def __init__(self) -> None:
+        self._whole: list[Call] = []
         self._calls: list[_Parts] = []
         self._at: dict[int, _Parts] = {}
-        self._legacy: _Parts | None = None
 
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def take(self, fragment: dict[str, Json], *, whole: bool) -> tuple[int, str, str]:
+    def take_whole(self, call: dict[str, Json]) -> None:
+        """Take a call that came whole: nothing before or after it is a piece of it."""
+        name, arguments = _function(call)
+        extra = {} if call.keys() <= _KNOWN else sendable(_unknown(call))
+        self._whole.append(Call(sendable_text(text(call.get("id"))), sendable_text(name), sendable_text(arguments), extra))
+
+    def take(self, fragment: dict[str, Json]) -> tuple[int, str, str]:
         """Take a call or a piece of one; give its place, its name if it is new, and the arguments that it adds."""
         call_id = text(fragment.get("id"))
         name, arguments = _function(fragment)
-        call = None if whole else self._same(fragment.get("index"), call_id, name, arguments)
+        call = self._same(fragment.get("index"), call_id, name, arguments)
         if call is None:
             call = self._begin(fragment.get("index"), call_id)
         elif name and call.arguments and arguments and "".join(call.arguments) == arguments and call.complete():
@@ -56,7 +68,7 @@ class Calls:
         if arguments:
             call.arguments.append(arguments)
         if not fragment.keys() <= _KNOWN:
-            call.extra.update((key, value) for key, value in fragment.items() if key not in _KNOWN and value not in (None, "", [], {}))
+            call.extra.update(_unknown(fragment))
         return call.place, new, arguments
 
     def take_legacy(self, function: Json) -> None:
@@ -71,12 +83,12 @@ class Calls:
 
     def all(self) -> tuple[Call, ...]:
         """The calls as they are."""
+        if self._whole:
+            return tuple(self._whole)
         calls = self._calls
         if not calls and self._legacy is not None and (self._legacy.name or any(self._legacy.arguments)):
             calls = [self._legacy]
-        return tuple(
-            Call(sendable(call.id), sendable(call.name), sendable("".join(call.arguments)), sendable(call.extra)) for call in calls
-        )
+        return tuple([call.made() for call in calls])
 
     def _begin(self, index: Json, call_id: str) -> _Parts:
         call = _Parts(len(self._calls), call_id)
@@ -108,10 +120,14 @@ def _function(fragment: dict[str, Json]) -> tuple[str, str]:
     if not isinstance(function, dict):
         function = {}
     name, arguments = text(function.get("name")), text(function.get("arguments"))
-    custom = fragment.get("custom")
-    if not name and not arguments and isinstance(custom, dict):
-        return text(custom.get("name")), text(custom.get("input"))
-    return name, arguments
+    if name or arguments or not isinstance(custom := fragment.get("custom"), dict):
+        return name, arguments
+    return text(custom.get("name")), text(custom.get("input"))
+
+
+def _unknown(fragment: dict[str, Json]) -> dict[str, Json]:
+    """The fields that we do not know, where they hold something."""
+    return {key: value for key, value in fragment.items() if key not in _KNOWN and value not in (None, "", [], {})}
 
 
 def text(value: Json) -> str:

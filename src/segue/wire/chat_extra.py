@@ -3,6 +3,8 @@ It is kept, joined where it came in pieces, and goes back to the same provider. 
 
 from typing import Any
 
+from segue.wire.jsontext import sendable
+
 Json = Any
 
 NOT_SENT = frozenset(("annotations", "audio", "executed_tools", "citations"))
@@ -16,10 +18,11 @@ _GROWING = frozenset((*_THOUGHTS, "text", "summary", "data", "signature_delta"))
 class Extra:
     """The unknown fields so far."""
 
+    _thinks_in: str | None = None
+
     def __init__(self) -> None:
         self._fields: dict[str, Json] = {}
         self._parts: list[dict[str, Json]] = []
-        self._thinks_in: str | None = None
 
     def take(self, key: str, value: Json) -> str | None:
         """Keep a field or a piece of it; give the thought it shows, once if two fields say the same."""
@@ -57,7 +60,8 @@ class Extra:
 
     def all(self) -> dict[str, Json]:
         """Everything kept, as it goes back."""
-        return self._fields | {"content": self._parts} if self._parts else self._fields
+        fields = self._fields | {"content": self._parts} if self._parts else self._fields
+        return sendable(fields) if fields else fields
 
     def _add(self, part: dict[str, Json]) -> None:
         last = self._parts[-1] if self._parts else None

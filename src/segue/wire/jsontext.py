@@ -64,14 +64,19 @@ def object_text(arguments: str) -> str:
     return text_of({"not_json": arguments}) if arguments.strip() else "{}"
 
 
+def sendable_text(text: str) -> str:
+    """The same text, with pairs of surrogates joined and halves of them replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def sendable(value: Any) -> Any:
-    """The same value, with pairs of surrogates joined and halves of them replaced."""
+    """The same value, with that done to all text in it."""
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return value
+        return sendable_text(value)
     if isinstance(value, dict):
         return {sendable(key): sendable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -45,10 +45,10 @@ def encode_request(request: ModelRequest, model: str, form: Form = OPENAI) -> by
     kept = request.cache.get(key)
     if kept is None:
         kept = request.cache[key] = Kept(_codec(model, form))
-    head, messages, said = kept.of(request)
-    images = _images_before(said, len(said))
+    head, messages = kept.of(request)
+    images = _images_before(request.messages, len(request.messages))
     last = b"," + dumps(images) if images else b""
-    return b"".join((head, b"," if messages and head[-1:] != b"[" else b"", messages, last, b"]}"))
+    return b"".join((head if messages else head.removesuffix(b","), messages, last, b"]}"))
 
 
 @lru_cache(maxsize=256)
@@ -57,9 +57,9 @@ def _codec(model: str, form: Form) -> Codec:
 
 
 def _opening(model: str, form: Form, instructions: str | None, request: ModelRequest) -> bytes:
-    """The body up to its first message, or to the one after the instructions."""
+    """The body up to its first message, or up to and with the comma after the instructions."""
     head = dumps(_head(model, form, request.tools, request.settings, request.output, request.stream))
-    first = dumps({"role": "system", "content": instructions}) if instructions is not None else b""
+    first = dumps({"role": "system", "content": instructions}) + b"," if instructions is not None else b""
     return head[:-1] + b',"messages":[' + first
 
 
@@ -183,11 +183,10 @@ def _is_text(part: Mapping[str, Any]) -> bool:
 def _images_before(messages: Sequence[Message], end: int) -> dict[str, Any] | None:
     """A user message with what the tool answers just before `end` hold besides text: a tool message takes text only."""
     parts: list[dict[str, Any]] = []
-    place = end - 1
-    while place >= 0 and isinstance(answer := messages[place], ToolAnswer):
+    while end and isinstance(answer := messages[end - 1], ToolAnswer):
         if not isinstance(answer.content, str):
             parts[:0] = [part for part in answer.content if not _is_text(part)]
-        place -= 1
+        end -= 1
     return {"role": "user", "content": parts} if parts else None
 
 
@@ -196,7 +195,7 @@ def _images_before(messages: Sequence[Message], end: int) -> dict[str, Any] | No
 
 def decode_reply(body: bytes, *, provider: str = "", dialect: str = DIALECT) -> Reply:
     """The reply in a whole body. Raises a `ProviderError` if there is none."""
-    if body.lstrip()[:6].startswith((b"data:", b"event:", b":")):
+    if body.lstrip().startswith((b"data:", b"event:", b":")):
         decoder = StreamDecoder(provider=provider, dialect=dialect)  # it streams though it was not asked to
         decoder.feed(body)
         return decoder.reply()

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from segue.core.messages import Assistant, Message, Reply, System, ToolAnswer, User
 from segue.model import CallDelta, Delta, ModelRequest, ModelSettings, OutputSpec, ReasoningDelta, TextDelta, ToolSpec
 from segue.wire.errors import error_of
-from segue.wire.jsontext import dumps, loads, object_text, sendable
+from segue.wire.jsontext import dumps, loads, object_text, sendable_text
 from segue.wire.openai_chat import merged
 from segue.wire.prefix import Codec, Kept
 from segue.wire.responses_items import DIALECT, broken, join_texts, replayed, reply_of, text
@@ -30,7 +30,7 @@ def encode_request(request: ModelRequest, model: str, *, dialect: str = DIALECT)
     kept = request.cache.get(key)
     if kept is None:
         kept = request.cache[key] = Kept(_codec(model, dialect))
-    head, items, _ = kept.of(request)
+    head, items = kept.of(request)
     return b"".join((head, items, b"]}"))
 
 
@@ -128,7 +128,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
 
 def decode_reply(body: bytes, *, provider: str = "", dialect: str = DIALECT) -> Reply:
     """The reply in a whole body. Raises a `ProviderError` if there is none."""
-    if body.lstrip()[:6].startswith((b"data:", b"event:", b":")):
+    if body.lstrip().startswith((b"data:", b"event:", b":")):
         decoder = StreamDecoder(provider=provider, dialect=dialect)  # it streams though it was not asked to
         decoder.feed(body)
         return decoder.reply()
@@ -208,14 +208,14 @@ class StreamDecoder:
             self._take_text(event, deltas)
         elif kind == "response.function_call_arguments.delta":
             place = self._calls.setdefault(_place(event), len(self._calls))
-            deltas.append(CallDelta(place, "", sendable(text(event.get("delta")))))
+            deltas.append(CallDelta(place, "", sendable_text(text(event.get("delta")))))
         elif kind in ("response.reasoning_text.delta", "response.reasoning_summary_text.delta"):
-            deltas.append(ReasoningDelta(sendable(text(event.get("delta")))))
+            deltas.append(ReasoningDelta(sendable_text(text(event.get("delta")))))
         elif kind == "response.output_item.added":
             item = event.get("item")
             if isinstance(item, dict) and item.get("type") == "function_call":
                 place = self._calls.setdefault(_place(event), len(self._calls))
-                deltas.append(CallDelta(place, sendable(text(item.get("name"))), ""))
+                deltas.append(CallDelta(place, sendable_text(text(item.get("name"))), ""))
         elif kind == "response.output_item.done":
             self._items[_place(event)] = event.get("item")
         elif kind in _LAST:
@@ -233,7 +233,7 @@ class StreamDecoder:
             if self._texts:
                 deltas.append(TextDelta(join_texts(["", ""])))
             self._texts.append(place)
-        deltas.append(TextDelta(sendable(text(event.get("delta")))))
+        deltas.append(TextDelta(sendable_text(text(event.get("delta")))))
 
 
 def _place(event: dict[str, Any]) -> int:

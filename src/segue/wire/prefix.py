@@ -25,19 +25,18 @@ class Codec:
     def __init__(self, head: Callable[[str | None, ModelRequest], bytes], encode: Callable[[Sequence[Message], int], bytes]) -> None:
         self.encode = encode
         self._make = head
-        self._heads: dict[tuple[int, str | None, bool], tuple[Any, Any, Any, bytes]] = {}
+        self._heads: dict[Any, tuple[bytes, Any]] = {}
 
     def head(self, instructions: str | None, request: ModelRequest) -> bytes:
         """The bytes before the messages."""
-        key = (id(request.tools), instructions, request.stream)
+        key = (id(request.tools), id(request.settings), id(request.output), instructions, request.stream)
         known = self._heads.get(key)
-        if known is not None and known[0] is request.tools and known[1] is request.settings and known[2] is request.output:
-            return known[3]
-        made = self._make(instructions, request)
-        if len(self._heads) >= HEADS:
-            self._heads.clear()
-        self._heads[key] = (request.tools, request.settings, request.output, made)
-        return made
+        if known is None:
+            if len(self._heads) >= HEADS:
+                self._heads.clear()
+            of = (request.tools, request.settings, request.output)  # held, so that nothing else comes to have their ids
+            known = self._heads[key] = (self._make(instructions, request), of)
+        return known[0]
 
 
 class Kept:
@@ -51,8 +50,8 @@ class Kept:
         self._ends: list[int] = []
         self._buffer = bytearray()
 
-    def of(self, request: ModelRequest) -> tuple[bytes, bytearray, Sequence[Message]]:
-        """The head, the messages' bytes with commas between them (not to be changed), and the messages without instructions."""
+    def of(self, request: ModelRequest) -> tuple[bytes, bytearray]:
+        """The head, and the messages' bytes with commas between them (not to be changed)."""
         messages = request.messages
         instructions = None
         if messages and isinstance(first := messages[0], System):
@@ -60,26 +59,25 @@ class Kept:
             messages = messages[1:]
         head = self._codec.head(instructions, request)
         self._go_on(messages)
-        return head, self._buffer, messages
+        return head, self._buffer
 
     def _go_on(self, messages: Sequence[Message]) -> None:
-        """Encode what is new and forget what is gone."""
-        same = self._same(messages)
-        if same < len(self._messages):
-            del self._messages[same:]
-            del self._ends[same:]
-            del self._buffer[self._ends[-1] if same else 0 :]
-        for place in range(same, len(messages)):
+        """Encode what is new, after what is gone was forgotten."""
+        known, ends, buffer = self._messages, self._ends, self._buffer
+        if len(messages) < len(known) or not all(map(is_, known, messages)):
+            self._forget(messages)
+        for place in range(len(known), len(messages)):
             if encoded := self._codec.encode(messages, place):
-                if self._buffer:
-                    self._buffer += b","
-                self._buffer += encoded
-            self._messages.append(messages[place])
-            self._ends.append(len(self._buffer))
+                if buffer:
+                    buffer += b","
+                buffer += encoded
+            known.append(messages[place])
+            ends.append(len(buffer))
 
-    def _same(self, messages: Sequence[Message]) -> int:
-        """How many messages at the beginning are those that were encoded."""
+    def _forget(self, messages: Sequence[Message]) -> None:
+        """Forget what is not the same in these messages any more, and all after it."""
         known = self._messages
-        if len(messages) >= len(known) and all(map(is_, known, messages)):
-            return len(known)
-        return next((place for place, (old, new) in enumerate(zip(known, messages, strict=False)) if old is not new), len(messages))
+        same = next((place for place, (old, new) in enumerate(zip(known, messages, strict=False)) if old is not new), len(messages))
+        del known[same:]
+        del self._ends[same:]
+        del self._buffer[self._ends[-1] if same else 0 :]

@@ -8,7 +8,7 @@ from segue.core.messages import Assistant, Call, Reply
 from segue.errors import BadReply
 from segue.wire.chat_calls import text
 from segue.wire.errors import error_of
-from segue.wire.jsontext import object_text, sendable
+from segue.wire.jsontext import object_text, sendable, sendable_text
 from segue.wire.usage import responses_usage
 
 __all__ = ["DIALECT", "broken", "join_texts", "replayed", "reply_of", "text"]
@@ -67,7 +67,8 @@ def _finish(answer: dict[str, Json]) -> str:
 def _call(item: dict[str, Json]) -> Call:
     # a custom tool's input stands for arguments: no tool of ours will take it
     arguments = text(item.get("arguments" if item["type"] == "function_call" else "input"))
-    return Call(sendable(text(item.get("call_id") or item.get("id"))), sendable(text(item.get("name"))), sendable(arguments))
+    call_id, name = text(item.get("call_id") or item.get("id")), text(item.get("name"))
+    return Call(sendable_text(call_id), sendable_text(name), sendable_text(arguments))
 
 
 def _said(output: Sequence[dict[str, Json]], provider: str) -> tuple[str, str]:
@@ -84,7 +85,7 @@ def _said(output: Sequence[dict[str, Json]], provider: str) -> tuple[str, str]:
         parts = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
         texts.append("".join(text(part.get("text")) for part in parts if part.get("type") in ("output_text", "text")))
         refusals.extend(text(part.get("refusal")) for part in parts if part.get("type") == "refusal")
-    return sendable(join_texts(texts)), sendable("".join(refusals))
+    return sendable_text(join_texts(texts)), sendable_text("".join(refusals))
 
 
 def join_texts(texts: Sequence[str]) -> str:

@@ -53,4 +53,6 @@ def _part(counts: dict[str, Json], details: str, name: str) -> int:
 
 
 def _count(value: Json) -> int:
+    if not value:
+        return 0  # mostly nothing is cached, and nothing thought
     return value if type(value) is int and value > 0 else 0
