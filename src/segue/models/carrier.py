@@ -6,10 +6,12 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from segue.core.messages import Reply
+from segue.deadlines import Deadline, after
 from segue.errors import BadReply, ProviderError, RateLimited
 from segue.model import Delta, ModelRequest, Restarted
 from segue.models.exchange import Answer, Exchange, too_slow
@@ -115,15 +117,19 @@ def _wait(error: ProviderError, attempt: int, clock: Clock) -> float:
 
 
 async def _whole(dialect: Dialect, exchange: Exchange, body: bytes, provider: str, timeout: float | None, clock: Clock) -> Reply:
-    try:
-        async with exchange.turn(), asyncio.timeout(timeout):
-            answer = await _send(dialect, exchange, body, provider, clock, stream=False)
-            try:
-                said = await _body(answer, provider)
-            finally:
-                await answer.close()
-    except TimeoutError as error:
-        raise too_slow(provider, "did not answer", timeout) from error
+    async with exchange.turn():
+        patience = Patience(timeout)
+        try:
+            with patience:
+                answer = await _send(dialect, exchange, body, provider, clock, stream=False)
+                try:
+                    said = await _body(answer, provider)
+                finally:
+                    await answer.close()
+        except TimeoutError as error:
+            raise too_slow(provider, "did not answer", timeout) from error
+        finally:
+            patience.close()
     return dialect.decode(said)
 
 
@@ -161,91 +167,83 @@ async def _streamed(
 ) -> AsyncGenerator[Delta | Reply]:
     decoder = dialect.decoder()
     async with exchange.turn():
-        try:
-            async with asyncio.timeout(timeout):
-                answer = await _send(dialect, exchange, body, provider, clock, stream=True)
-        except TimeoutError as error:
-            raise too_slow(provider, "did not answer", timeout) from error
-        silence = Silence(idle)
-        size = 0
-        try:
-            while data := await _read(answer, silence, decoder, provider):
-                size = _counted(size + len(data), provider)
-                for delta in decoder.feed(data):
-                    yield delta
-                if decoder.done:
-                    silence.limit_to(_TAIL)  # the end of the body comes at once or is not worth waiting for
-        finally:
-            silence.close()
-            await answer.close()
+        with closing(Patience(timeout)) as patience:
+            try:
+                with patience:
+                    answer = await _send(dialect, exchange, body, provider, clock, stream=True)
+            except TimeoutError as error:
+                raise too_slow(provider, "did not answer", timeout) from error
+            patience.limit_to(idle)
+            size = 0
+            try:
+                while data := await _read(answer, patience, decoder, provider):
+                    size = _counted(size + len(data), provider)
+                    for delta in decoder.feed(data):
+                        yield delta
+                    if decoder.done:
+                        patience.limit_to(_TAIL)  # the end of the body comes at once or is not worth waiting for
+            finally:
+                await answer.close()
     yield decoder.reply()
 
 
-async def _read(answer: Answer, silence: "Silence", decoder: Decoder, provider: str) -> bytes:
+async def _read(answer: Answer, patience: "Patience", decoder: Decoder, provider: str) -> bytes:
     """The next bytes; none at the end, and where the stream breaks though its reply is whole."""
-    silence.begin()
     try:
-        return await answer.read()
-    except ProviderError:
+        with patience:
+            return await answer.read()
+    except (ProviderError, TimeoutError) as error:
         if decoder.finished:
             return b""
-        raise
-    except asyncio.CancelledError as error:
-        if not silence.broke():
+        if isinstance(error, ProviderError):
             raise
-        if decoder.finished:
-            return b""
-        raise too_slow(provider, "said nothing", silence.limit) from error
-    finally:
-        silence.end()
+        raise too_slow(provider, "said nothing", patience.limit) from error
 
 
-class Silence:
-    """Breaks off a read that waits too long: one timer for a whole stream, that looks at a timestamp.
+class Patience:
+    """Breaks off what is waited for too long: `with patience:` raises `TimeoutError` then.
 
-    Time counts only while somebody reads, and not while a consumer holds a delta.
+    Entered again and again, for a stream, it has one timer for all, that looks at a timestamp; time counts only inside.
     """
 
     def __init__(self, limit: float | None) -> None:
-        self.limit = limit
-        self._loop = asyncio.get_running_loop()
+        self.limit: float | None = None
+        """Seconds."""
         self._since = 0.0
-        self._reader: asyncio.Task[object] | None = None
+        self._waiting: asyncio.Task[Any] | None = None
         self._cancelling = 0
         self._broken = False
-        self._timer: asyncio.TimerHandle | None = None
-        if limit is not None:
-            self.limit_to(limit)
+        self._timer: Deadline | asyncio.TimerHandle | None = None
+        self.limit_to(limit)
 
-    def limit_to(self, limit: float) -> None:
-        """From now on this many seconds of silence are too many."""
+    def limit_to(self, limit: float | None) -> None:
+        """From now on it lasts so many seconds; `None` is for ever."""
         self.close()
         self.limit = limit
-        self._timer = self._loop.call_later(limit, self._look, limit)
+        if limit is not None:
+            self._timer = after(limit, self._look)
 
-    def begin(self) -> None:
-        """Somebody reads from now on."""
-        self._since = self._loop.time()
-        self._reader = asyncio.current_task()
+    def __enter__(self) -> None:
+        self._waiting = asyncio.current_task()
+        self._since = asyncio.get_running_loop().time()
 
-    def end(self) -> None:
-        """Nobody reads any more."""
-        self._reader = None
-
-    def broke(self) -> bool:
-        """Whether the read was cancelled for its silence, and by nobody else."""
-        return self._broken and self._reader is not None and self._reader.uncancel() <= self._cancelling
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        waiting, self._waiting = self._waiting, None
+        if kind is asyncio.CancelledError and self._broken and waiting is not None and waiting.uncancel() <= self._cancelling:
+            raise TimeoutError from error  # it was cancelled from here, and by nobody else
 
     def close(self) -> None:
         """Stop watching."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self, limit: float) -> None:
-        waited = self._loop.time() - self._since if self._reader is not None else 0.0
-        if self._reader is not None and waited >= limit:
+    def _look(self) -> None:
+        assert self.limit is not None
+        loop = asyncio.get_running_loop()
+        waited = loop.time() - self._since if self._waiting is not None else 0.0
+        if self._waiting is not None and waited >= self.limit:
             self._broken = True
-            self._cancelling = self._reader.cancelling()
-            self._reader.cancel()
+            self._cancelling = self._waiting.cancelling()
+            self._waiting.cancel()
         else:
-            self._timer = self._loop.call_later(max(limit - waited, 0.001), self._look, limit)
+            self._timer = loop.call_later(max(self.limit - waited, 0.001), self._look)
