@@ -7,10 +7,10 @@ import pytest
 from pydantic import BaseModel
 
 from segue.agent import Agent, guard, handoff, read_routine, slug
-from segue.errors import UsageError
+from segue.errors import GuardTripped, UsageError
 from segue.testing import ScriptedModel
 from segue.throwaway import run
-from segue.tools.tool import tool
+from segue.tools.tool import Context, tool
 from tests.acting import asked, offered
 
 
@@ -61,7 +61,48 @@ def test_tools_may_be_functions_methods_callables_partials_tools_and_agents_as_t
     assert [one.name for one in Agent("A", tools=[made]).tools] == [name]
 
 
+class Shop:
+    def refund(self, item: str) -> str:
+        return item
+
+    @staticmethod
+    def price(item: str) -> str:
+        return item
+
+
+def option(**options):
+    return lambda: tool(**options)(look)
+
+
 REFUSED = [
+    (lambda: Agent("A", tools=[Shop.refund]), r"Give `shop\.refund` of an object"),
+    (lambda: tool(Shop.refund), r"Give `shop\.refund` of an object"),
+    (lambda: Agent("A", instructions=Shop.refund), "method without its object"),
+    (lambda: Agent("A", settings={"temperature": 0}), r"Give settings=ModelSettings\(temperature=0\)"),
+    (lambda: Agent("A", settings={"heat": 0}), r"Give settings=ModelSettings\(\.\.\.\)"),
+    (lambda: Agent("A", settings=None), r"Give settings=ModelSettings"),
+    (lambda: Agent("A", model=3), "provider:model"),
+    (lambda: Agent("A", description=3), "Give a text"),
+    (lambda: Agent("A", tools=None), r"write tools=\[...\], or leave it out"),
+    (lambda: Agent("A", view=["brief"]), "nor a function"),
+    (lambda: Agent("A").as_tool(name="a b"), r"use as_tool\(name=...\)"),
+    (lambda: Agent("A").as_tool(description=3), "Give a text"),
+    (lambda: handoff("B", when=True), "when=True: give a function"),
+    (lambda: handoff("B", name="a b"), r"use handoff\(..., name=...\)"),
+    (lambda: handoff("B", description=3), "Give a text"),
+    (lambda: handoff(""), "give an Agent or the name of one"),
+    (lambda: guard("input")(3), "give a function"),
+    (option(timeout="5"), "number of seconds"),
+    (option(timeout=True), "number of seconds"),
+    (option(approve="yes"), "Give True, False or a function"),
+    (option(approve=None), "Give True, False or a function"),
+    (option(retries="2", effect="read"), "how often"),
+    (option(retries=-1), "how often"),
+    (option(name=3), "cannot be called 3"),
+    (option(description=3), "Give a text"),
+    (option(strict="yes"), "Give True or False, or None"),
+    (option(alone=1), "alone=1. Give True or False"),
+    (option(reconcile="x"), "give a function of"),
     (lambda: Agent(""), "needs a name"),
     (lambda: Agent("  "), "needs a name"),
     (lambda: Agent(None), "needs a name"),
@@ -89,6 +130,37 @@ REFUSED = [
 def test_what_cannot_be_told_to_a_model_is_refused_when_the_agent_is_built(make, words):
     with pytest.raises(UsageError, match=words):
         make()
+
+
+def test_a_static_method_of_a_class_is_a_tool():
+    assert [made.name for made in Agent("A", tools=[Shop.price]).tools] == ["price"]
+
+
+async def test_a_guard_that_names_the_text_first_still_says_no():
+    @guard("input")
+    def no_cards(text: str, ctx: Context):
+        return "No cards." if sum(char.isdigit() for char in str(text)) > 12 else None
+
+    model = ScriptedModel(["Thanks."])
+    with pytest.raises(GuardTripped):
+        await run(Agent("A", guards=[no_cards], model=model), "4111 1111 1111 1111")
+    assert not model.requests
+
+
+async def test_a_tool_guard_that_names_the_call_first_still_denies_the_call():
+    paid = []
+
+    def pay() -> str:
+        paid.append(1)
+        return "paid"
+
+    @guard("tool")
+    def no_pay(call, ctx: Context):
+        return "Not now." if getattr(call, "name", "") == "pay" else None
+
+    model = ScriptedModel([{"pay": {}}, "Done."])
+    response = await run(Agent("A", tools=[pay], guards=[no_pay], model=model), "Pay.")
+    assert (paid, response.messages[1]["content"]) == ([], "Not called: Not now.")
 
 
 async def test_a_routine_is_read_from_a_markdown_file_without_its_front_matter(tmp_path):

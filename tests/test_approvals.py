@@ -144,7 +144,12 @@ async def test_edited_arguments_are_called_exactly_as_whoever_edited_them_saw_th
         arguments = parse(text)
     except ArgumentsRefused:
         return
-    response = await desk.runner("Done.", "Done.").approve("c", asked.id, asked.digest, arguments=arguments, by="Ann")
+    try:
+        response = await desk.runner("Done.", "Done.").approve("c", asked.id, asked.digest, arguments=arguments, by="Ann")
+    except ArgumentsRefused:  # the tool does not take them: the question stands as it was
+        assert desk.made == []
+        response = await desk.runner("Done.").approve("c", asked.id, asked.digest, by="Ann")
+        arguments = parse(asked.arguments)
     assert response.status == "done"
     assert set(desk.made) <= {canonical(arguments)}
     with pytest.raises(ApprovalError):

@@ -1,7 +1,10 @@
 from dataclasses import replace
 
+import pytest
+
 from segue.core.events import DriveStarted, ToolLate, ToolReturned
-from segue.inputs import driven
+from segue.errors import UsageError
+from segue.inputs import driven, read_input
 from segue.journal.base import Stored
 from tests.core.making import ASKED, asks, call, decision, question, starts
 
@@ -29,3 +32,17 @@ def test_of_a_drive_whose_beginning_was_counted_before_nothing_is_counted_again(
     edited = replace(question("1.0", "q-2"), edited=True)
     assert driven(at((900.0, decision("superseded")), (900.0, edited), (900.0, decision(id="q-2")))) == 0.0
     assert driven(at((900.0, decision()), *GOES_ON)) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"role": "user", "content": "Hi"}, "Put it into a list"),
+        (["Hi"], r"messages\[0\] must be .*, not str"),
+        (7, "not int"),
+        ("", "empty"),
+    ],
+)
+def test_an_input_that_is_no_text_and_no_list_is_refused_with_the_mend(given, words):
+    with pytest.raises(UsageError, match=words):
+        read_input(given)

@@ -299,7 +299,7 @@ async def test_an_agent_cannot_be_changed_by_a_run_nor_by_the_list_that_it_was_m
 async def test_the_context_of_one_conversation_is_not_that_of_another():
     def notes(ctx: Context[Any]) -> Result:
         seen = list(ctx.values.get("seen", []))
-        ctx.values.setdefault("seen", []).append("by the side")
+        ctx.values.get("seen", []).append("by the side")
         return Result(str(seen), context={"seen": [*seen, "once"]})
 
     model = ScriptedModel([{"notes": {}}, "a", {"notes": {}}, "b", {"notes": {}}, "c"])

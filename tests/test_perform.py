@@ -89,7 +89,7 @@ async def test_an_instructions_function_that_raises_fails_the_run_with_its_own_e
     runner = Runner(Agent("A", instructions=instruct), model=ScriptedModel(["Hello."]))
     with pytest.raises(KeyError) as caught:
         await runner.run("Hi", conversation="c")
-    assert caught.value.__notes__ == ["in conversation c"]
+    assert caught.value.__notes__ == ["in the instructions function of agent 'A'", "in conversation c"]
     broken = False
     assert (await runner.run("Again", conversation="c")).output == "Hello."
 
@@ -429,6 +429,25 @@ async def test_a_view_that_no_provider_would_take_fails_the_run_before_anything_
     assert len(model.requests) == 1
 
 
+def missing(context):
+    return context.values["customer"]
+
+
+async def test_a_view_function_that_raises_fails_the_run_with_a_note_that_names_the_agent_it_was_for():
+    def choose(context, messages):
+        return missing(context)
+
+    with pytest.raises(KeyError) as caught:
+        await run(Agent("A", handoffs=[Agent("B", view=choose)]), "Hi", model=ScriptedModel([{"transfer_to_b": {}}, "Never."]))
+    assert caught.value.__notes__[0] == "in the view function for agent 'B'"
+
+
+async def test_a_condition_that_raises_fails_the_run_with_a_note_that_names_the_handoff():
+    with pytest.raises(KeyError) as caught:
+        await run(Agent("A", handoffs=[handoff(Agent("B"), when=missing)]), "Hi", model=ScriptedModel(["Never."]))
+    assert caught.value.__notes__[0] == "in when= of the handoff from agent 'A' to 'B'"
+
+
 @pytest.mark.parametrize(("view", "shown"), [("everything", ["One", "Hello.", "Two"]), ("handoff", ["Two"])])
 async def test_a_view_by_name_shows_everything_or_what_led_to_the_handoff(view, shown):
     model = ScriptedModel(["Hello.", {"transfer_to_b": {}}, "I am B."])
@@ -595,13 +614,15 @@ async def test_an_output_guard_is_given_the_typed_answer():
     assert seen == [Sum(total=3)]
 
 
-async def test_a_guard_that_raises_fails_the_run_with_its_exception():
-    @guard("output")
+@pytest.mark.parametrize("kind", ["input", "output"])
+async def test_a_guard_that_raises_fails_the_run_with_its_exception_and_a_note_that_names_it(kind):
+    @guard(kind)
     def broken(text):
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as caught:
         await run(Agent("A", guards=[broken]), "Hi", model=ScriptedModel(["x"]))
+    assert caught.value.__notes__[0] == f"in the {kind} guard broken of agent 'A'"
 
 
 # ---- output (R9, R10, R33)

@@ -10,8 +10,12 @@ import threading
 
 import pytest
 
+from segue.agent import Agent
 from segue.errors import UsageError
 from segue.portal import PORTAL, Portal
+from segue.runner import Runner
+from segue.testing import ScriptedModel
+from segue.throwaway import run_sync
 from tests.test_pool import in_a_fork
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="outside")
@@ -175,3 +179,13 @@ def test_a_program_that_used_it_ends_by_itself():
 
 def test_there_is_one_for_the_process():
     assert PORTAL.run(thread) == "segue-portal"
+
+
+def test_work_that_cannot_be_begun_is_told_to_who_waits_for_it():
+    with pytest.raises(TypeError, match="speed"):
+        run_sync(Agent("A"), "Hi", model=ScriptedModel(["Hi."]), speed=2)
+    with pytest.raises(TypeError, match="speed"):
+        Runner(Agent("A"), model=ScriptedModel(["Hi."])).run_sync("Hi", speed=2)
+    with pytest.raises(ZeroDivisionError):
+        PORTAL.run(lambda: 1 / 0)
+    assert PORTAL.run(lambda: asyncio.sleep(0, "it still runs")) == "it still runs"

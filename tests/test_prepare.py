@@ -6,6 +6,7 @@ import pytest
 
 from segue import Agent, ApprovalError, Limits, MemoryJournal, Runner, tool
 from segue.core.events import ApprovalAsked, ToolFailed, ToolStarted
+from segue.outside import decide
 from segue.testing import ScriptedModel
 from tests.acting import answers, legal
 
@@ -214,7 +215,8 @@ async def test_edited_arguments_are_what_is_called_and_the_model_is_told():
 async def test_edited_arguments_that_do_not_fit_are_refused_and_the_model_is_told_whose_they_were():
     till = Till(MemoryJournal(), PAY, "Done.")
     approval = await till.ask()
-    response = await till.runner.approve("c", approval.id, approval.digest, arguments={"amount": "a lot"})
+    await decide(till.runner.journal, "c", approval.id, approval.digest, "approve", arguments={"amount": "a lot"}, at=1.0)
+    response = await till.runner.resume("c")
     (answer,) = answers(response.messages)
     assert answer.startswith('[A person changed the arguments of this call to {"amount":"a lot"}]\npay was not run')
     assert till.paid == []

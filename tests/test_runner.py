@@ -13,9 +13,19 @@ import pytest
 from segue.agent import Agent, guard, handoff
 from segue.core.events import ApprovalAsked, ApprovalDecided, InputGiven, RunEnded, ToolReturned
 from segue.core.limits import Limits
-from segue.errors import ApprovalError, ConversationBusy, ConversationParked, GuardTripped, KeyReused, RateLimited, UsageError
+from segue.errors import (
+    ApprovalError,
+    ArgumentsRefused,
+    ConversationBusy,
+    ConversationParked,
+    GuardTripped,
+    KeyReused,
+    RateLimited,
+    UsageError,
+)
 from segue.model import TextDelta
 from segue.runner import Runner
+from segue.swarm import Agent as SwarmAgent
 from segue.testing import FunctionModel, MemoryJournal, ScriptedModel
 from segue.throwaway import run, run_sync, stream
 from segue.tools.tool import Context, as_json, tool
@@ -154,8 +164,22 @@ def test_options_that_cannot_be_are_refused_when_the_runner_is_built():
         Runner(Agent("A"), busy="wait")
     with pytest.raises(UsageError, match="engine"):
         Runner(Agent("A"), engine=object())
+    with pytest.raises(UsageError, match=r"give Limits\(turns=20"):
+        Runner(Agent("A"), limits={"turns": 3})
+    with pytest.raises(UsageError, match=r"Swarm\(\).run takes it"):
+        Runner(SwarmAgent(name="A"))
     with pytest.raises(UsageError, match="model"):
         Runner(Agent("A"), model="nobody:x")
+
+
+@pytest.mark.parametrize("name", ["", 5, b"c", object()])
+async def test_a_conversation_is_named_by_a_text(name):
+    runner = Runner(Agent("A"), model=ScriptedModel(["Hi."]))
+    with pytest.raises(UsageError, match=r"it is response\.conversation"):
+        await runner.run("Hello", conversation=name)
+    for act in (runner.resume, runner.cancel, runner.events, runner.replay, runner.fork):
+        with pytest.raises(UsageError):
+            await act(name)
 
 
 # ---- keys (R23)
@@ -372,6 +396,7 @@ async def test_a_run_that_waits_for_a_person_refuses_an_input_and_says_what_it_w
         await runner.run("Hello?", conversation="c")
     (slot,) = caught.value.waiting_for
     assert slot.call.name == "refund"
+    assert f"refund (approval {slot.approval.id}). Answer that first (approve, deny" in str(caught.value)
     response = await runner.run("Forget it", conversation="c", busy="interrupt")
     assert response.output == "Never mind."
     assert answers(asked(model)) == ["Not done: the user has said something new."]
@@ -757,6 +782,29 @@ async def test_an_approved_call_is_made_once_with_the_arguments_that_were_shown(
     assert shop.paid == ["boots"]
 
 
+@pytest.mark.parametrize("arguments", [{"itm": "boots"}, {"item": 4}, {}])
+async def test_arguments_that_the_tool_does_not_take_are_refused_and_the_call_waits_on(arguments):
+    shop = Refunds()
+    approval = await shop.ask()
+    with pytest.raises(ArgumentsRefused, match="its arguments do not fit") as caught:
+        await shop.runner.approve("c", approval.id, approval.digest, by="Ada", arguments=arguments)
+    assert caught.value.fields
+    assert (await shop.runner.resume("c")).waiting_for[0].approval == approval
+    response = await shop.runner.approve("c", approval.id, approval.digest, by="Ada", arguments={"item": "shoes"})
+    assert shop.paid == ["shoes"]
+    assert response.status == "done"
+
+
+@pytest.mark.parametrize("arguments", ['{"item": "shoes"}', 5, ["item"]])
+async def test_arguments_that_are_no_dict_are_refused_and_the_call_waits_on(arguments):
+    shop = Refunds()
+    approval = await shop.ask()
+    with pytest.raises(UsageError, match="give a dict of them all"):
+        await shop.runner.approve("c", approval.id, approval.digest, arguments=arguments)
+    assert (await shop.runner.resume("c")).status == "waiting"
+    assert shop.paid == []
+
+
 async def test_a_denied_call_is_not_made_and_the_model_reads_why():
     shop = Refunds()
     approval = await shop.ask()
@@ -774,6 +822,8 @@ async def test_a_decision_on_something_else_is_refused_and_the_run_still_waits()
     with pytest.raises(UsageError, match="no conversation"):
         await shop.runner.approve("nobody", approval.id, approval.digest)
     assert (await shop.runner.resume("c")).status == "waiting"
+    with pytest.raises(UsageError, match=r"give Limits\(turns=20"):
+        await shop.runner.resume("c", limits={"turns": 3})
 
 
 async def test_an_approved_call_that_a_crash_left_open_is_settled_by_a_person_and_never_made_again():

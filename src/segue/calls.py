@@ -9,7 +9,6 @@ from types import CoroutineType
 from typing import Any, NamedTuple
 
 from segue.agent import AgentTool
-from segue.deadlines import Deadline, after
 from segue.pool import POOL, Done, Inbox, Job
 from segue.tools.tool import Tool
 from segue.world import Progress, Ready, World
@@ -51,8 +50,10 @@ class Calls:
         self._given_up: dict[str, Ready] = {}
         self._tasks: dict[str, asyncio.Future[Any]] = {}
         self._jobs: dict[str, Job] = {}
-        self._limits: dict[str, Deadline] = {}
-        """When a call's time is over."""
+        self._due: dict[str, float] = {}
+        """When a call's time is over, on the loop's clock."""
+        self._timer: asyncio.TimerHandle | None = None
+        """One for all calls, and left standing when they end: quick calls need none of their own."""
         self._began: dict[str, float] = {}
         world.progress = self._inbox.put_from_thread if world.stream else None
 
@@ -83,7 +84,24 @@ class Calls:
         else:
             self._inline(place, offer, call)
         if call.timeout is not None:
-            self._limits[place] = after(call.timeout, partial(self._timed_out, place))
+            self._watch(place, self._began[place] + call.timeout)
+
+    def _watch(self, place: str, due: float) -> None:
+        self._due[place] = due
+        if self._timer is None or due < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        """Give up the calls whose time is over, and look again when the next one's is."""
+        self._timer = None
+        for place, due in list(self._due.items()):
+            if due <= self._loop.time():
+                del self._due[place]
+                self._timed_out(place)
+        if self._due:
+            self._timer = self._loop.call_at(min(self._due.values()), self._look)
 
     def _spawn(self, place: str, work: Callable[[], Awaitable[Any]]) -> None:
         task = self._loop.create_task(_done(place, work))
@@ -140,8 +158,7 @@ class Calls:
                 self._tasks[place].add_done_callback(lambda _: value.close())
             return None
         call = self.under_way.pop(place)
-        if (limit := self._limits.pop(place, None)) is not None:
-            limit.cancel()
+        self._due.pop(place, None)
         if isinstance(done.error, TimedOut):
             self._given_up[place] = call
         else:
@@ -202,9 +219,9 @@ class Calls:
 
     def close(self) -> None:
         """The drive is over; what is heard from now on is late."""
-        for limit in self._limits.values():
-            limit.cancel()
-        self._limits.clear()
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
         if self.under_way or self._given_up:  # else nobody has anything to tell, and no cycle is left to the garbage collector
             self._inbox.close(self._heard)
 

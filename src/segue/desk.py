@@ -13,6 +13,7 @@ from segue import clock
 from segue.change import OnChange, differences, parked_for
 from segue.core.conversation import Conversation, Status
 from segue.core.events import SUPERSEDED, RunEnded, ToolLate
+from segue.core.limits import Limits
 from segue.drive import Drive
 from segue.engine import Engine
 from segue.errors import CodeChanged, ConversationBusy, JournalConflict, JournalError, SegueError, UsageError
@@ -263,6 +264,20 @@ def _abandoned(drive: Drive) -> bool:
 
 def _named() -> str:
     return f"d_{os.urandom(6).hex()}"
+
+
+def checked_id(conversation: Any) -> str:
+    """The conversation's id, if it is one."""
+    if not isinstance(conversation, str) or not conversation:
+        raise UsageError(f"conversation={conversation!r}: give a conversation's id, a text; of a response it is response.conversation.")
+    return conversation
+
+
+def checked_limits(limits: Any) -> Limits:
+    """The limits, if they are some."""
+    if not isinstance(limits, Limits):
+        raise UsageError(f"limits={limits!r}: give Limits(turns=20, ...), from segue.")
+    return limits
 
 
 def checked_busy(busy: Any) -> Busy:

@@ -4,7 +4,6 @@ There is one. Streaming is this loop; whole answers consume it; sync stands behi
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from functools import partial
 from typing import Any, Protocol, assert_never
 
 from segue.agent import AgentTool
@@ -13,7 +12,6 @@ from segue.change import missing
 from segue.core.conversation import CallModel, CallTool, Conversation, EndRun, Recover, Status, Step, next_steps
 from segue.core.events import CANCELLED, SUPERSEDED, DriveStarted, Event, RunEnded, ToolFailed, ToolLate
 from segue.core.messages import NOTHING
-from segue.deadlines import Deadline, after
 from segue.errors import ConversationBusy, JournalConflict, JournalError, SegueError
 from segue.journal.base import Journal, Stored
 from segue.ledger import Fenced, Ledger, to_its_end
@@ -85,7 +83,7 @@ class Drive:
         self._stop: RunEnded | None = None
         self._ending: asyncio.Task[None] | None = None
         self._begun = 0.0
-        self._timer: Deadline | asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None
         """The task that is inside the loop; `None` while the consumer holds an item."""
         self._cancelling: int | None = None
@@ -178,8 +176,7 @@ class Drive:
         self._start(opening)
         limit = self.conversation.run.limits.run_timeout
         if limit is not None:
-            late = partial(self._timed_out, limit)
-            self._timer = self.event_loop.call_later(max(0.0, limit - self.driven), late) if self.driven else after(limit, late)
+            self._timer = self.event_loop.call_later(max(0.0, limit - self.driven), self._timed_out, limit)
 
     def _start(self, opening: Sequence[Event]) -> None:
         ledger, code = self.ledger, self.world.team.fingerprint

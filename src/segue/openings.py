@@ -94,6 +94,8 @@ def decided(
 
 
 def _canonical(arguments: Mapping[str, Json]) -> str:
+    if not isinstance(arguments, Mapping):
+        raise UsageError(f"arguments={arguments!r}: give a dict of them all, as in json.loads(approval.arguments).")
     text = canonical(dict(arguments))
     parse(text)  # what a model could not have asked for is not to be had by a decision either (R4)
     return text
@@ -218,8 +220,13 @@ def given(
             return [run]
         case Status.HUMAN:
             if reject:
-                words = f"The conversation {conversation} waits for a person."
-                raise ConversationBusy(words, conversation=conversation, waiting_for=c.waiting)
+                asked = ", ".join(f"{slot.call.name} ({_asked(slot)})" for slot in c.waiting)
+                raise ConversationBusy(
+                    f"The conversation {conversation} waits for a person: {asked}. Answer that first (approve, deny; settle, where it is "
+                    'unknown what came of a call), or give busy="queue" or busy="interrupt".',
+                    conversation=conversation,
+                    waiting_for=c.waiting,
+                )
             return [*late, run]
         case _:
             if driven and reject:
@@ -229,6 +236,10 @@ def given(
                 )
             goes_on = driven or (run.busy == "queue" and not reject)
             return [*late, run] if goes_on else [*late, *interrupted(c, run)]
+
+
+def _asked(slot: Slot) -> str:
+    return f"approval {slot.approval.id}" if slot.approval is not None and slot.doubt is None else f"unknown, at {slot.place}"
 
 
 def interrupted(c: Conversation, run: InputGiven) -> list[Event]:

@@ -2,6 +2,7 @@
 Whatever a tool returns or raises has its place here (R6, R7); nothing of it escapes as an exception."""
 
 import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, assert_never
@@ -10,7 +11,7 @@ from segue.agent import Agent, Edge, Result
 from segue.core.conversation import Conversation
 from segue.core.events import Event, FailureKind, Handoff, Outcome, ToolFailed, ToolReturned, ToolUnknown
 from segue.core.messages import Json
-from segue.tools.results import Unreadable, clean, content_of
+from segue.tools.results import Mixed, Unreadable, clean, content_of, swarms
 from segue.tools.tool import Context
 from segue.world import InnerAnswer, InnerWaits, Ready, World
 
@@ -23,10 +24,14 @@ def outcome(world: World, c: Conversation, ready: Ready, value: Any, error: Base
         try:
             return _returned(world, c, ready, value, seconds)
         except Unreadable as unreadable:
-            why = str(unreadable)
+            error = unreadable
         except Exception as raised:  # a foreign object's own methods, or a context that is no JSON
-            why = f"what it returned cannot be used ({type(raised).__name__}: {_words(raised)})"
-        return ToolFailed(ready.slot.place, "result", f"{ready.offer.name} did its work, but {why}.", seconds=seconds)
+            error = Unreadable(f"what it returned cannot be used ({type(raised).__name__}: {_words(raised)})")
+    if isinstance(error, Unreadable):
+        words = f"{ready.offer.name} did its work, but {error}."
+        if isinstance(error, Mixed):
+            _warn(words)
+        return ToolFailed(ready.slot.place, "result", words, seconds=seconds)
     log.warning("tool %s raised %s", ready.offer.name, type(error).__name__)
     log.debug("tool %s raised:", ready.offer.name, exc_info=error)
     return ToolFailed(ready.slot.place, "raised", _raised_words(error), seconds=seconds)
@@ -112,6 +117,8 @@ def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: 
             changes[name] = ready.context.changes[name]
         value = value.value if value.value is not None else ""
         if target is not None and not isinstance(target, Agent):
+            if name := swarms(target):
+                raise Mixed(f"its Result(agent=...) holds {name}; give segue's own Agent: see docs/howto/from-swarm.md")
             raise Unreadable(f"its Result(agent=...) holds a {type(target).__name__}, and no Agent")
     elif isinstance(value, Agent):
         target, value = value, ""
@@ -121,10 +128,29 @@ def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: 
     if target.name not in world.team or world.team.member(target.name).agent is not target:
         if not world.open_team:
             words = f"{ready.offer.name} returned the agent {target.name!r}, which the team does not know. Name it in agents=[...]."
+            _warn(_unknown(ready.offer.name, target, known=target.name in world.team))
             return ToolFailed(place, "result", words, seconds=seconds)
         world.team = world.team.joined(target)
     edge = world.team.member(c.active).edges.get(target.name)
     return ToolReturned(place, content, handoff_to(world, target.name, edge), changes, seconds)
+
+
+def _unknown(tool: str, target: Agent, *, known: bool) -> str:
+    """Why a handoff that works in memory is refused with a durable journal, told to who wrote the tool."""
+    what = f"another agent {target.name!r} than the team's" if known else f"the agent {target.name!r}, which the team does not know"
+    mend = "Return the one of the team, made once" if known else "Make it once, and name it: Runner(..., agents=[...])"
+    return (
+        f"{tool} returned {what}, and the handoff is refused. A durable journal keeps agents' names only, and another process "
+        f"must find the agent by its name; with a journal in memory it would have joined the team. {mend}."
+    )
+
+
+def _warn(words: str) -> None:
+    """Tell the author of the tool what else only the model would read. A filter that makes an error of it takes no outcome away."""
+    try:
+        warnings.warn(words, RuntimeWarning, stacklevel=2)
+    except RuntimeWarning:
+        log.warning("%s", words)
 
 
 def _changed(before: Mapping[str, Json], after: dict[str, Json]) -> dict[str, Json]:

@@ -82,7 +82,12 @@ def _begin(
     done: "concurrent.futures.Future[T]",
     begun: "list[asyncio.Task[T]]",
 ) -> None:
-    task = loop.create_task(work(), context=context)
+    try:
+        coroutine = work()
+    except Exception as error:  # an option that there is not: whoever waits must hear of it
+        done.set_exception(error)
+        return
+    task = loop.create_task(coroutine, context=context)
     begun.append(task)
     task.add_done_callback(lambda ended: _pass_on(ended, done))
 

@@ -26,7 +26,7 @@ from segue.core.turns import Slot, approval_id
 from segue.errors import ArgumentsRefused
 from segue.outcomes import handoff_to, unknown_words
 from segue.pool import Once
-from segue.team import Member, Offer, Return, Transfer
+from segue.team import Member, Offer, Return, Team, Transfer
 from segue.tools.results import content_of
 from segue.tools.tool import Context, Tool, copied
 from segue.world import Ready, World
@@ -64,6 +64,17 @@ async def prepared(world: World, c: Conversation, steps: Sequence[Step]) -> tupl
         if alone and ready:
             break
     return ready, decided
+
+
+def check_arguments(team: Team, c: Conversation, approval: str, arguments: Mapping[str, Json]) -> None:
+    """Raise `ArgumentsRefused` for arguments with which the call that waits for this approval cannot be made: it waits on."""
+    for slot in c.waiting:
+        asked = slot.approval
+        if asked is None or asked.id != approval or asked.inner or asked.agent not in team:
+            continue
+        offer = team.member(asked.agent).table.get(asked.name)
+        if isinstance(offer, Tool):
+            offer.parameters.bind(dict(arguments))
 
 
 def _repeated(c: Conversation, found: Ready, ready: Sequence[Ready]) -> ToolFailed | None:
@@ -132,6 +143,7 @@ async def _recovered(world: World, c: Conversation, slot: Slot, started: ToolSta
                 return ToolReturned(slot.place, content_of(found))
         except Exception as error:
             log.warning("reconcile of %s raised %s", slot.call.name, type(error).__name__)
+            log.debug("reconcile of %s raised:", slot.call.name, exc_info=error)
     return ToolUnknown(slot.place, unknown_words(slot.call.name, "the process ended while it ran"), ask=slot.approval is not None)
 
 

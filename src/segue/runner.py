@@ -18,24 +18,25 @@ from segue.core.events import CANCELLED, Event, InputGiven
 from segue.core.limits import DEFAULTS, Limits
 from segue.core.messages import NOTHING, Json
 from segue.core.turns import Slot
-from segue.desk import Busy, Desk, checked_busy
+from segue.desk import Busy, Desk, checked_busy, checked_id, checked_limits
 from segue.engine import Engine
 from segue.errors import ApprovalError, ConversationBusy, JournalError, UsageError
 from segue.inputs import Given, Input, earlier_run, read_input
 from segue.journal.base import Journal, Stored, Transactional, fold, follow
-from segue.journal.memory import MemoryJournal
-from segue.journal.resolve import journal_from
+from segue.journal.resolve import Named, given_journal
 from segue.model import Model
 from segue.models.resolve import model_from
 from segue.openings import Decision, decided, existing, expired, given, past, resumed, settled
 from segue.order import Opening, Order
 from segue.outside import cancel, end_inner, fork
 from segue.portal import PORTAL
+from segue.prepare import check_arguments
 from segue.recovery import left, recover
 from segue.response import Response
 from segue.streams import Stream, SyncStream
 from segue.team import Team
-from segue.tools.tool import Tool, as_json
+from segue.tools.tool import as_json
+from segue.transaction import refuse_transactions
 from segue.world import InnerAnswer, InnerWaits, World
 
 log = logging.getLogger("segue")
@@ -55,7 +56,7 @@ class Runner:
         *,
         agents: Iterable[Agent] = (),
         model: str | Model | None = None,
-        journal: str | Journal | None = None,
+        journal: Named | Journal | None = None,
         engine: Engine | None = None,
         deps: Any = None,
         limits: Limits = DEFAULTS,
@@ -63,12 +64,13 @@ class Runner:
         on_change: OnChange = "adopt",
     ) -> None:
         if not isinstance(entry, Agent):
-            raise UsageError(f"Runner needs the entry Agent, not {entry!r}.")
+            other = " That is segue.swarm's: Swarm().run takes it." if type(entry).__module__.startswith("segue.swarm") else ""
+            raise UsageError(f"Runner needs the entry Agent, not {entry!r}.{other}")
         self.team = Team(entry, agents)
-        self.journal: Journal = journal_from(journal) if isinstance(journal, str) else journal if journal is not None else MemoryJournal()
+        self.journal = given_journal(journal)
         self.engine = engine
         self.deps = deps
-        self.limits = limits
+        self.limits = checked_limits(limits)
         self.busy = checked_busy(busy)
         self.model = model_from(model) if model is not None else None
         """Replaces every agent's own."""
@@ -76,23 +78,14 @@ class Runner:
         self._desk = Desk(self.team, self.journal, engine, self.on_change)
         self._inside = False
         """Whether this Runner drives agents that are used as tools, for a Runner that has the outer conversation."""
-        self._own_journal = isinstance(journal, str)
+        self._own_journal = self.journal is not journal
         self._recovery: asyncio.Task[list[str]] | None = None
         if engine is not None and not self.journal.durable:
             raise UsageError("An engine's workers are other processes: give a journal that they share, Runner(journal='postgresql://...').")
         if not isinstance(self.journal, Transactional):
-            self._refuse_transactions()
+            refuse_transactions(self.team)
 
-    def _refuse_transactions(self) -> None:
-        for member in self.team:
-            for offer in member.table.values():
-                if isinstance(offer, Tool) and offer.effect == "transaction":
-                    raise UsageError(
-                        f'{member.agent.name}: {offer.name} has effect="transaction", and this journal has no database to share with it. '
-                        'Give Runner(journal="segue.db"), or use effect="once", or "keyed" with ctx.key.'
-                    )
-
-    def like(self, *, model: str | Model | None = None, journal: str | Journal | None = None) -> "Runner":
+    def like(self, *, model: str | Model | None = None, journal: Named | Journal | None = None) -> "Runner":
         """A Runner like this one, without its engine: under another model, or over another journal."""
         agents = [member.agent for member in self.team]
         return Runner(
@@ -215,7 +208,7 @@ class Runner:
         `here`: it is driven in this process, whoever else may do so; the journal sees to it that one of them does.
         `beside`: a run that goes on in this process is told of it, and takes it in at its next append.
         """
-        model = model or self.model
+        model, conversation = model or self.model, checked_id(conversation)
         ask_agent = partial(self._ask_agent, model)
         world = World(self.team, model, self.deps, stream=listen, open_team=not self.journal.durable, ask_agent=ask_agent)
         busy, here_only = busy or self.busy, here or self._inside
@@ -243,12 +236,13 @@ class Runner:
 
     def resuming(self, conversation: str, *, limits: Limits | None = None, by: str = "", listen: bool = False) -> Stream:
         """`resume` as a stream. `listen`: models are asked for deltas."""
+        more = checked_limits(limits) if limits is not None else None
 
         async def opening(c: Conversation) -> list[Event] | Conversation:
             existing(c, conversation)
             if await self._desk.elsewhere(c) and self.engine is None:
                 raise ConversationBusy(f"The conversation {conversation} is being run elsewhere.", conversation=conversation)
-            return resumed(c, limits, by=by, now=clock.now())
+            return resumed(c, more, by=by, now=clock.now())
 
         return self.open(conversation, opening, listen=listen)
 
@@ -257,7 +251,8 @@ class Runner:
     ) -> Response[Any]:
         """Approve a call by its approval's id and digest, and go on. `arguments`: with these instead; that is an approval of its own.
 
-        Raises `ApprovalError`, whose `reason` says why, for a decision that cannot be taken: then nothing is done by it.
+        Raises `ApprovalError`, whose `reason` says why, for a decision that cannot be taken, and `ArgumentsRefused` where the
+        tool does not take these: then nothing is done by it.
         """
         return await self._decide(conversation, approval, digest, "approve", by, arguments=arguments)
 
@@ -278,6 +273,8 @@ class Runner:
     ) -> Response[Any]:
         async def opening(c: Conversation) -> Decision:
             existing(c, conversation)
+            if isinstance(arguments, Mapping):
+                check_arguments(self._desk.team_of(conversation), c, approval, arguments)
             return decided(c, approval, digest, decision, by=by, reason=reason, arguments=arguments, now=clock.now())
 
         try:
@@ -298,7 +295,7 @@ class Runner:
 
     async def cancel(self, conversation: str) -> bool:
         """Cancel the run of a conversation, wherever it is driven; `False` if none goes on or waits. Safe from other threads."""
-        drive = self._desk.drive_of(conversation)
+        drive = self._desk.drive_of(checked_id(conversation))
         if drive is not None:
             drive.stop_soon(CANCELLED)
             return True
@@ -361,7 +358,7 @@ class Runner:
 
     async def events(self, conversation: str) -> list[Stored]:
         """The journal of a conversation. Raises `UsageError` for one that does not exist."""
-        stored = await self.journal.read(conversation)
+        stored = await self.journal.read(checked_id(conversation))
         if not stored:
             raise UsageError(f"There is no conversation {conversation!r} in this journal.")
         return stored

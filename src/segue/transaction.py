@@ -6,9 +6,12 @@ from typing import Any
 
 from segue import clock
 from segue.core.events import Event, Outcome, ToolReturned
+from segue.errors import UsageError
 from segue.journal.base import Stored, Transactional
 from segue.ledger import Ledger
 from segue.outcomes import given_up, outcome
+from segue.team import Team
+from segue.tools.tool import Tool
 from segue.world import Ready, World
 
 
@@ -46,3 +49,14 @@ def transacted(world: World, ledger: Ledger, fence: int, call: Ready, work: Call
         return found
 
     return journal.transact(c.id, fence, within, at=clock.now())
+
+
+def refuse_transactions(team: Team) -> None:
+    """Raise `UsageError` if a tool of the team needs a database to write to, and the journal has none."""
+    for member in team:
+        for offer in member.table.values():
+            if isinstance(offer, Tool) and offer.effect == "transaction":
+                raise UsageError(
+                    f'{member.agent.name}: {offer.name} has effect="transaction", and this journal has no database to share with it. '
+                    'Give Runner(journal="segue.db"), or use effect="once", or "keyed" with ctx.key.'
+                )

@@ -79,7 +79,8 @@ def test_whoever_looks_when_the_time_is_over_writes_it_down(till, five, monkeypa
     monkeypatch.setattr(clock, "now", lambda: five["expires"])
     done = till.segue("approvals", "ls", "--json")
     assert done.stdout == ""
-    assert "1 approval had expired" in done.stderr
+    assert "1 approval had expired.\n" in done.stderr
+    assert f"segue resume {five['conversation']} TARGET\n" in done.stderr
     last = till.rows(five["conversation"])[-1]
     assert (last.event.decision, last.at) == ("expired", five["expires"])
     assert till.lines("runs", "ls")[0]["status"] == "running"
@@ -112,6 +113,17 @@ def test_a_denial_is_told_to_the_model_with_its_reason(till, five):
     (decided,) = [row.event for row in till.rows(five["conversation"]) if isinstance(row.event, ApprovalDecided)]
     assert (decided.by, decided.reason) == ("Bob", "not today")
     assert till.paid == []
+
+
+def test_arguments_that_do_not_fit_the_tool_are_told_field_by_field_and_decide_nothing_where_the_team_is_at_hand(till, five):
+    words = ("--arguments", '{"amount": "lots", "euros": 4}', "--reason", "a typo", "-t", "till.py")
+    done = till.segue("approvals", "approve", *named(five), *words, code=1)
+    assert "Nothing was decided" in done.stderr
+    assert "\namount: Input should be a valid integer" in done.stderr
+    assert "\neuros: Unknown argument; pay takes amount" in done.stderr
+    assert till.asked() == five
+    till.segue("approvals", "approve", *named(five), "--arguments", '{"amount": 4}', "-t", "till.py")
+    assert till.paid == ["4"]
 
 
 def test_the_beginnings_of_the_id_and_of_the_digest_are_enough(till, five):

@@ -8,6 +8,7 @@ from segue.cli.screen import Screen
 from segue.core.events import ToolUnknown
 from segue.core.messages import Call
 from segue.core.turns import Slot
+from segue.errors import ArgumentsRefused
 from segue.views.words import moment
 from tests.core.making import question, starts
 
@@ -55,6 +56,16 @@ def test_nothing_but_a_plain_yes_makes_a_call(answers, verdict):
         return
     assert ask_about(ASKED, person.screen, person) == verdict
     assert not person.left
+
+
+def test_arguments_that_do_not_fit_the_tool_are_told_and_the_call_is_asked_about_again():
+    def check(arguments):
+        if arguments["amount"] == "lots":
+            raise ArgumentsRefused("amount: Input should be a valid integer")
+
+    person = Person("e", '{"amount": "lots"}', "e", '{"amount": 4}', "y")
+    assert ask_about(ASKED, person.screen, person, check) == Verdict(True, arguments={"amount": 4})
+    assert "  ■ amount: Input should be a valid integer\n" in person.shown
 
 
 def test_what_is_decided_about_is_shown_exactly_and_harmlessly():

@@ -19,7 +19,7 @@ def doubt(till):
 
 def test_what_came_of_a_call_is_written_down_with_who_said_so_and_the_model_reads_it(doubt):
     done = doubt.segue("settle", "c", "1.0", "it was paid, receipt 7")
-    assert (done.stdout, done.stderr) == ("", "segue: A worker goes on with it, or: segue resume c TARGET\n")
+    assert (done.stdout, done.stderr) == ("", "segue: Go on with it: segue resume c TARGET\n")
     assert doubt.rows("c")[-1].event == ToolSettled("1.0", "it was paid, receipt 7", "ann")
     assert doubt.segue("resume", "c", "till.py").stdout == "I am told: it was paid, receipt 7\n"
     assert doubt.paid == []

@@ -29,6 +29,18 @@ only = Agent("Only")
 again = only
 """
 
+REACHING = """
+from concurrent.futures import Future
+from segue import Agent, Runner
+
+def ask():
+    waits = Future()
+    waits.set_exception(OSError("nobody there"))
+    waits.result()
+
+ask()
+"""
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
@@ -42,6 +54,13 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "broken.py").write_text("import os\n\n1 / 0\n")
     (tmp_path / "leaving.py").write_text("import sys\nsys.exit('bye')\n")
     (tmp_path / "lacking.py").write_text("import no_such_package\n")
+    (tmp_path / "unsound.py").write_text("import os\n\nx = (\n")
+    (tmp_path / "unread.py").write_text("import ast\n\nast.literal_eval('(')\n")
+    (tmp_path / "reaching.py").write_text(REACHING)
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "__init__.py").write_text("")
+    (tmp_path / "pack" / "team.py").write_text("from .parts import helper\n")
+    (tmp_path / "pack" / "parts.py").write_text("from segue import Agent\nhelper = Agent('Helper')\n")
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "json.py").write_text(ONE)
     monkeypatch.chdir(tmp_path)
@@ -106,8 +125,30 @@ def test_an_example_is_known_as_one(here):
         ("leaving.py", r"SystemExit: bye \(leaving.py, line 2\)"),
         ("lacking.py", r"no module 'no_such_package' \(lacking.py, line 1\)"),
         ("lacking", r"no module 'no_such_package' \(lacking.py, line 1\)"),
+        ("unsound", r"failed: SyntaxError: '\(' was never closed \(unsound.py, line 3\)\.$"),
+        ("unsound.py", r"failed: SyntaxError: '\(' was never closed \(unsound.py, line 3\)\.$"),
+        ("unread.py", r"failed: SyntaxError: '\(' was never closed \(<unknown>, line 1\) \(unread.py, line 3\)\.$"),
+        ("reaching.py", r"failed: OSError: nobody there \(reaching.py, line 8\)\.$"),
+        ("pack/team.py", r"relative import.* \(team.py, line 1\)\. A file .* name the module instead, pack.team or pack.team:ATTRIBUTE\.$"),
     ],
 )
 def test_what_is_no_target_is_told_with_what_there_is(target, words, here):
     with pytest.raises(UsageError, match=words):
         load(target)
+
+
+def test_a_file_of_a_package_that_lies_elsewhere_is_named_with_the_directory_to_be_in(here, monkeypatch):
+    monkeypatch.chdir(here / "pack")
+    with pytest.raises(UsageError, match=rf"pack.team or pack.team:ATTRIBUTE in the directory {here}\.$"):
+        load("team.py")
+    monkeypatch.chdir(here)
+    assert load("pack.team").agent.name == "Helper"
+
+
+def test_an_installed_target_is_told_with_its_own_line(here, monkeypatch):
+    folder = here / "site-packages"
+    folder.mkdir()
+    (folder / "installed.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(folder)
+    with pytest.raises(UsageError, match=r"\(installed.py, line 1\)"):
+        load("installed")

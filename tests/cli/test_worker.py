@@ -29,7 +29,16 @@ def test_a_worker_must_be_told_where_the_conversations_are(home, tmp_path):
 def test_a_journal_that_is_not_in_postgresql_is_refused(place, home, tmp_path):
     done = segue("worker", ACME, env=home | {"SEGUE_JOURNAL": place}, cwd=tmp_path)
     assert done.returncode == 2
-    assert "no address of a PostgreSQL database" in done.stderr
+    assert "no address of a PostgreSQL database, which workers need" in done.stderr
+
+
+def test_a_file_is_refused_before_the_extra_is_missed(home, tmp_path):
+    program = "import sys; sys.modules['procrastinate'] = None; from segue.cli import main; main()"
+    words = [sys.executable, "-c", program, "worker", ACME, "--journal", "cli.db"]
+    done = subprocess.run(words, env=home, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "cli.db is no address of a PostgreSQL database" in done.stderr
+    assert "pip install" not in done.stderr
 
 
 def test_without_the_extra_the_command_says_which_one_it_needs(home, tmp_path):

@@ -20,6 +20,12 @@ def test_a_limit_that_makes_no_sense_is_refused_where_it_is_written(name, value)
         Limits(**{name: value})
 
 
+@pytest.mark.parametrize("prices", [[("m", 1, 2)], "m"])
+def test_prices_that_are_no_dictionary_are_refused_with_one_to_copy(prices):
+    with pytest.raises(UsageError, match="give a dictionary"):
+        Limits(prices=prices)
+
+
 def test_none_is_no_limit():
     free = Limits(None, None, None, None, None, None, None, None, None)
     spent = Spent(turns=10**6, handoffs=10**6, repeats=10**6, usage=Usage(10**9), cost=10.0**9)

@@ -9,7 +9,8 @@ import pytest
 from segue.core.messages import Reply, User
 from segue.errors import BadReply, ContextTooLong, ProviderError, ProviderRefused, ProviderTimeout, RateLimited, UsageError
 from segue.model import CallDelta, ModelRequest, Restarted, TextDelta
-from segue.models import carrier
+from segue.models import OpenAIChat, carrier
+from segue.models.exchange import connection_failed
 from tests.loopback import CLOSE, HANG, RESET, Loopback, Pause, begun, call, chunk, completion, event, head, stream, whole
 from tests.models.asking import HELLO, NOW, Slept, ask, chat, text
 
@@ -115,7 +116,34 @@ async def test_a_host_that_is_not_there_is_a_providers_error():
     with pytest.raises(ProviderError, match="connection to openai failed") as raised:
         await ask(chat(server, _clock=slept.clock))
     assert raised.value.retryable
+    assert f"at {server.url}/chat/completions). Is it running?" in str(raised.value)
     assert len(slept.waits) == 2
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "api.localhost"])
+def test_a_server_on_this_machine_is_asked_whether_it_runs(host: str):
+    url = f"http://{host}:11434/v1"
+    assert f"(OSError, at {url}). Is it running?" in str(connection_failed("ollama", "failed", OSError(), url))
+    assert "running" not in str(connection_failed("ollama", "broke in the middle of a reply", OSError(), url))
+
+
+def test_a_server_elsewhere_is_named_without_what_may_be_secret():
+    error = connection_failed("acme", "failed", OSError(), "https://ada:hunter2@api.example.com/v1?key=hunter2")
+    assert str(error).endswith("(OSError, at https://api.example.com/v1). Try again, or look at the base URL.")
+    assert "running" not in str(error)
+
+
+async def test_a_base_url_without_v1_is_told_so_by_a_server_that_serves_nothing_there():
+    async with Loopback(whole(b"404 page not found", 404, content_type="text/plain")) as server:
+        with pytest.raises(ProviderRefused) as raised:
+            await ask(OpenAIChat("m", base_url=f"http://{server.host}"))
+    assert f"(HTTP 404, at http://{server.host}/chat/completions). Look at the base URL: it usually ends in /v1." in str(raised.value)
+
+
+async def test_who_does_not_answer_is_named_by_its_url():
+    async with Loopback([HANG]) as server:
+        with pytest.raises(ProviderTimeout, match=f"at {server.url}/chat/completions"):
+            await ask(chat(server, timeout=0.05, max_retries=0))
 
 
 WAITS = [
@@ -260,3 +288,50 @@ async def test_who_watches_may_refuse_a_request(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(UsageError, match=r"127\.0\.0\.1"):
             await ask(chat(server))
     assert server.requests == []
+
+
+# --- a limit that comes together with something else
+
+
+class Slow:
+    """A read that takes its time to end when it is broken off."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.reading = asyncio.Event()
+
+    async def read(self) -> bytes:
+        self.reading.set()
+        try:
+            await asyncio.sleep(100)
+        finally:
+            await asyncio.sleep(0.05)
+            if self.error is not None:
+                raise self.error
+        return b""
+
+
+async def broken_off(slow: Slow, limit: float) -> int:
+    silence = carrier.Silence(limit)
+    try:
+        with silence:
+            await slow.read()
+    except (TimeoutError, RuntimeError):
+        return asyncio.current_task().cancelling()
+    finally:
+        silence.close()
+    raise AssertionError("it was not broken off")
+
+
+async def test_a_cancel_of_others_is_theirs_though_the_limit_comes_before_it_has_got_through():
+    slow = Slow()
+    reading = asyncio.ensure_future(broken_off(slow, 0.02))
+    await slow.reading.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("closing failed")])
+async def test_a_limit_takes_its_own_cancel_back_however_the_read_ends(error: Exception | None):
+    assert await broken_off(Slow(error), 0.02) == 0

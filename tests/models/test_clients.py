@@ -109,6 +109,14 @@ async def test_errors_of_an_openai_client_are_ours(sdk: Any):
             await ask(client)
 
 
+async def test_errors_of_an_openai_client_say_where_the_request_went(sdk: Any):
+    async with Loopback(whole(b"<html>no</html>", 404), [RESET]) as server:
+        client = model(sdk(server), max_retries=0)
+        for words in ("HTTP 404", "APIConnectionError"):
+            with pytest.raises(ProviderError, match=rf"\({words}, at {server.url}/chat/completions\)"):
+                await ask(client)
+
+
 async def test_an_azure_client_finds_its_deployment():
     async with Loopback(whole(completion("Hello"))) as server:
         async with openai.AsyncAzureOpenAI(azure_endpoint=f"http://{server.host}", api_key="k", api_version="2024-10-21") as client:

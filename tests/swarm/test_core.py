@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+import segue
 from segue import UsageError
 from segue.errors import ProviderError
 from segue.models.scripted import ScriptedModel
@@ -281,6 +282,32 @@ def test_ctrl_c_in_a_function_leaves_the_run():
     with pytest.raises(KeyboardInterrupt):
         Swarm(api).run(Agent(functions=[wait]), [USER])
     assert len(api.requests) == 1
+
+
+# --- half a move
+
+
+@pytest.mark.parametrize("value", [segue.Result("x"), segue.Agent("A")], ids=["Result", "Agent"])
+def test_a_function_that_returns_a_value_of_segue_s_own_is_told_so_and_its_author_is_warned(value):
+    def go():
+        return value
+
+    kind = type(value).__name__
+    with pytest.warns(RuntimeWarning, match=f"go did its work, but it returned segue's {kind}; return the {kind} of segue.swarm"):
+        response = Swarm(Client(call("go"), "Well.")).run(Agent(functions=[go]), [USER])
+    assert "docs/howto/from-swarm.md" in said(response)[1]
+
+
+def test_an_agent_of_segue_s_own_is_refused_before_anything_is_asked():
+    for begin in (Swarm(Client()).run, Swarm(Client()).run_and_stream):
+        with pytest.raises(UsageError, match=r"not a segue\.agent\.Agent.*docs/howto/from-swarm\.md"):
+            begin(segue.Agent("A"), [USER])
+
+
+@pytest.mark.parametrize("messages", ["hello", USER, None])
+def test_messages_that_are_no_list_are_refused(messages):
+    with pytest.raises(UsageError, match="a list"):
+        Swarm(Client()).run(Agent(), messages)
 
 
 # --- ends

@@ -1,4 +1,5 @@
 import pytest
+from pydantic import BaseModel
 
 from segue.core.messages import Assistant, Call, System, ToolAnswer, User
 from segue.errors import UsageError
@@ -98,3 +99,30 @@ def test_other_shapes_of_a_call_are_read(call, read):
 def test_what_is_no_message_is_refused_with_its_place(wrong):
     with pytest.raises(UsageError, match=r"messages\[1\]"):
         from_chat([{"role": "user", "content": "Hi"}, wrong])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("Hi", 'The messages are a text, not a list. Write [{"role": "user", "content": ...}].'),
+        ({"role": "user", "content": "Hi"}, "The messages are one message, not a list. Put it into a list: [message]."),
+        (None, "The messages must be a list, not NoneType."),
+        (7, "The messages must be a list, not int."),
+        (["Hi"], 'messages[0] must be a chat-completions message, not str. Write {"role": "user", "content": ...}.'),
+        ([7], "messages[0] must be a chat-completions message, not int."),
+    ],
+)
+def test_what_is_no_list_of_messages_is_told_what_it_is_and_what_to_write(wrong, words):
+    with pytest.raises(UsageError) as raised:
+        from_chat(wrong)
+    assert str(raised.value) == words
+
+
+def test_a_clients_message_alone_is_no_list():
+    class Said(BaseModel):
+        role: str = "user"
+        content: str = "Hi"
+
+    with pytest.raises(UsageError, match="Put it into a list"):
+        from_chat(Said())
+    assert from_chat([Said()]) == (User("Hi"),)

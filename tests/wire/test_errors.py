@@ -6,7 +6,7 @@ from email.utils import formatdate
 import pytest
 
 from segue.errors import BadReply, ContextTooLong, ProviderError, ProviderRefused, ProviderTimeout, RateLimited
-from segue.wire.errors import error_from, error_in, error_of, retry_after
+from segue.wire.errors import error_from, error_in, error_of, public_url, retry_after
 
 OPENAI = '{"error": {"message": "%s", "type": "%s", "param": null, "code": %s}}'
 
@@ -148,3 +148,45 @@ def test_dates_are_counted_as_the_calendar_does():
 def test_only_a_limit_carries_a_wait():
     assert error_from(429, b"", {"retry-after": "7"}).retry_after == 7.0  # type: ignore[attr-defined]
     assert not hasattr(error_from(500, b"", {"retry-after": "7"}), "retry_after")
+
+
+# --- where
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://api.example.com/v1/responses", "https://api.example.com/v1/responses"),
+        ("http://127.0.0.1:9123/chat/completions", "http://127.0.0.1:9123/chat/completions"),
+        ("http://ada:hunter2@[::1]:8080/v1?key=hunter2#hunter2", "http://[::1]:8080/v1"),
+        ("http://127.0.0.1:99999/v1", ""),
+        ("hunter2", ""),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_user_and_query(url: str, shown: str):
+    assert public_url(url) == shown
+    assert "hunter2" not in str(error_from(404, b"", {}, url=url))
+
+
+def test_an_error_says_where_the_request_went():
+    error = error_from(401, openai(code='"invalid_api_key"'), {}, provider="acme", url="https://api.example.com/v1/responses")
+    assert "(HTTP 401, invalid_api_key, invalid_request_error, at https://api.example.com/v1/responses)" in str(error)
+
+
+@pytest.mark.parametrize("status", [404, 405])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"404 page not found", b'{"detail": "Not Found"}', b'{"error": null}', b'{"error": {}}', b"[]"]
+)
+def test_a_path_that_nobody_serves_is_said_to_lack_v1(status: int, body: bytes):
+    assert str(error_from(status, body, {}, url="http://127.0.0.1:9123/chat/completions")).endswith(
+        "Look at the base URL: it usually ends in /v1."
+    )
+    assert str(error_from(status, body, {}, url="http://127.0.0.1:9123/v1/chat/completions")).endswith("Look at the base URL.")
+
+
+@pytest.mark.parametrize("body", [openai(code='"model_not_found"'), b'{"error": "no such model"}', b'{"object": "error", "message": "m"}'])
+def test_an_api_that_knows_no_such_model_is_not_said_to_lack_v1(body: bytes):
+    assert str(error_from(404, body, {}, url="http://127.0.0.1:9123/chat/completions")).endswith(
+        "Look at the model's name and the base URL."
+    )

@@ -76,8 +76,7 @@ def main() -> None:
     read_env_file()
     if os.environ.get("SEGUE_DEBUG"):
         logging.basicConfig(stream=sys.stderr)
-    else:
-        logging.getLogger("segue").addHandler(logging.NullHandler())
+        logging.getLogger("segue").setLevel(logging.DEBUG)  # the tracebacks of tools
 
 
 for command in (demo, chat, run, graph, runs, approvals, resume, settle, cancel, fork, worker, crashtest):

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from segue.cli import following
 from segue.cli.choose import Choice
+from segue.cli.raised import WHERE, raised_is_told, said
 from segue.cli.safe import json_text, visible
 from segue.core.codec import encode
 from segue.core.turns import Slot
@@ -24,9 +26,10 @@ async def print_run(stream: Stream, journal: Journal, choice: Choice, *, json: b
     failure: SegueError | None = None
     before = len(await journal.read(stream.conversation)) if events else 0
     try:
-        async for _ in stream:
-            if events:
-                before = await _print_new(journal, stream.conversation, before)
+        with raised_is_told():
+            async for _ in stream:
+                if events:
+                    before = await _print_new(journal, stream.conversation, before)
     except SegueError as error:
         failure = error
     except Exception as error:
@@ -50,9 +53,18 @@ async def print_run(stream: Stream, journal: Journal, choice: Choice, *, json: b
 def raise_unless_done(response: Response[Any], journal: Journal) -> None:
     """Raise the run's error, or `NoOutput` where a person is waited for, with words for the command line."""
     if response.status == "waiting":
-        mend = "`segue approvals ls` and `segue runs show` tell for what" if journal.durable else "give --journal, so that it can be told"
+        mend = _mend(response) if journal.durable else "give --journal, so that it can be told"
         raise NoOutput(f"The run waits for a person: {mend}.", status="waiting")
     response.raise_for_status()
+
+
+def _mend(response: Response[Any]) -> str:
+    """Which commands tell for what a run waits, and which one goes on with it then."""
+    name = response.conversation
+    doubts = [slot.doubt is not None for slot in response.waiting_for]
+    tell = [] if all(doubts) else [f"`{following.command('approvals', 'ls')}`"]
+    tell += [f"`{following.command('runs', 'show', name)}`"] if any(doubts) else []
+    return f"{' and '.join(tell)} {'tell' if len(tell) > 1 else 'tells'} for what; then `{following.resume(name)}` goes on"
 
 
 async def _print_new(journal: Journal, conversation: str, printed: int) -> int:
@@ -71,8 +83,7 @@ def event_json(row: Stored) -> dict[str, Any]:
 
 def told(error: Exception) -> SegueError:
     """What a function of the user's raised, as an error that can be told in a line."""
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return SegueError(f"A function of this program raised {words}. SEGUE_DEBUG=1 shows where.")
+    return SegueError(f"A function of this program raised {said(error).removesuffix('.')}. {WHERE}")
 
 
 def as_json(response: Response[Any], choice: Choice) -> Mapping[str, Any]:

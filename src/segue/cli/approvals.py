@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import click
 
 from segue import clock, openings, outside
+from segue.cli import following
 from segue.cli.answer import print_run
 from segue.cli.asking import Verdict, show
 from segue.cli.choose import Choice
@@ -19,8 +20,10 @@ from segue.cli.target import Target
 from segue.core.arguments import canonical, parse
 from segue.core.conversation import Conversation, Status
 from segue.core.events import ApprovalAsked
-from segue.errors import ApprovalError, JournalDamaged, JournalNewer, UsageError
+from segue.errors import ApprovalError, ArgumentsRefused, JournalDamaged, JournalNewer, UsageError
 from segue.journal.base import Journal, fold, summary_of
+from segue.prepare import check_arguments
+from segue.team import Team
 from segue.views.words import age, counted, moment
 
 SHOWN = 16
@@ -84,21 +87,21 @@ def ls(journal: str | None, json: bool) -> None:
         if json:
             click.echo(json_text(_as_json(one)))
         else:
-            _show(screen, one, now, f" --journal {journal}" if journal else "")
+            _show(screen, one, now)
     if late:
-        click.echo(
-            f"segue: {counted(late, 'approval')} had expired. `segue resume` goes on with their conversations, or a worker does.", err=True
-        )
+        click.echo(f"segue: {counted(len(late), 'approval')} had expired.", err=True)
+    for name in dict.fromkeys(one.conversation for one in late):
+        click.echo(f"segue: {following.going_on(name)}", err=True)
     if not found:
         click.echo("segue: No call waits for a decision.", err=True)
 
 
-async def _listed(place: str, now: float) -> tuple[list[Pending], int]:
-    """Those that wait, and how many have just expired."""
+async def _listed(place: str, now: float) -> tuple[list[Pending], list[Pending]]:
+    """Those that wait, and those that have just expired."""
     async with opened(place) as store:
         found = await pending(store)
         waiting = await let_expire(store, found, now)
-    return waiting, len(found) - len(waiting)
+    return waiting, [one for one in found if one not in waiting]
 
 
 def _as_json(one: Pending) -> dict[str, Any]:
@@ -117,13 +120,13 @@ def _as_json(one: Pending) -> dict[str, Any]:
     }
 
 
-def _show(screen: Screen, one: Pending, now: float, at: str) -> None:
+def _show(screen: Screen, one: Pending, now: float) -> None:
     asked = one.asked
     screen.line(f"{asked.agent} wants to call {asked.name}", TOOL)
     screen.line(f"    {json_visible(asked.arguments)}")
     until = f" · until {moment(asked.expires)}" if asked.expires is not None else ""
     screen.line(f"    asked {age(now - one.at)} ago in conversation {one.conversation}{until}", FAINT)
-    screen.line(f"    segue approvals approve {asked.id} --digest {asked.digest[:SHOWN]}{at}")
+    screen.line(f"    {following.command('approvals', 'approve', asked.id, '--digest', asked.digest[:SHOWN])}")
 
 
 # ---- decisions -------------------------------------------------------------
@@ -164,7 +167,7 @@ def approve(arguments: str | None, reason: str, **options: Any) -> None:
     """Approve one exact call, once.
 
     The call is named by its approval's id and the digest of its arguments; on a terminal, without --digest, it is shown and you
-    are asked. With --target the conversation goes on here; else a worker, or `segue resume`, goes on with it.
+    are asked. With --target the conversation goes on here; else `segue resume`, or a worker on PostgreSQL, goes on with it.
     """
     _decide(Verdict(True, reason, parse(arguments) if arguments is not None else None), **options)
 
@@ -193,7 +196,7 @@ def _decide(
     json: bool,
 ) -> None:
     if digest is None and not sys.stdin.isatty():
-        raise UsageError("Say which arguments you mean: --digest D, as `segue approvals ls` shows it.")
+        raise UsageError(f"Say which arguments you mean: --digest D, as `{following.command('approvals', 'ls')}` shows it.")
     if digest is not None and len(digest) < SHOWN:
         raise UsageError(f"The digest {digest!r} is too short: give its first {SHOWN} letters at least.")
     wish = Wish(approval, digest, conversation, by, verdict)
@@ -214,20 +217,28 @@ async def _written(wish: Wish, place: str, *, json: bool) -> None:
         text = one.asked.arguments if wish.verdict.arguments is None else canonical(wish.verdict.arguments)
         click.echo(f"{word}: {visible(one.asked.name)} {json_visible(text)}")
     if c.status in (Status.MODEL, Status.TOOLS):
-        click.echo(f"segue: A worker goes on with it, or: segue resume {one.conversation} TARGET", err=True)
+        click.echo(f"segue: {following.going_on(one.conversation)}", err=True)
 
 
 async def _driven_on(wish: Wish, found: Target, choice: Choice, journal: str | None, *, json: bool) -> None:
     """Write a decision down, go on with the conversation, and print what comes of it."""
     async with staged(found, choice, journal, stored=True) as runner:
-        one, _ = await _told(runner.journal, wish)
+        one, _ = await _told(runner.journal, wish, runner.team)
         await print_run(runner.resuming(one.conversation), runner.journal, choice, json=json)
 
 
-async def _told(store: Journal, wish: Wish) -> tuple[Pending, Conversation]:
-    """Find the call that is meant and decide about it. Raises `ApprovalError` where that cannot be."""
+async def _told(store: Journal, wish: Wish, team: Team | None = None) -> tuple[Pending, Conversation]:
+    """Find the call that is meant and decide about it. Raises `ApprovalError` where that cannot be.
+
+    Where the team is at hand, arguments that do not fit its tool are an `ArgumentsRefused`, and decide nothing.
+    """
     one = await _found(store, wish)
     asked, verdict = one.asked, wish.verdict
+    if team is not None and verdict.arguments is not None:
+        try:
+            check_arguments(team, fold(await store.read(one.conversation)), asked.id, verdict.arguments)
+        except ArgumentsRefused as error:
+            raise ArgumentsRefused(f"Nothing was decided, and the question stays open. {error}", fields=error.fields) from error
     if wish.digest is None and not _agreed(asked, verdict):
         raise ApprovalError("Nothing was decided.", conversation=one.conversation, approval=asked.id)
     digest = asked.digest if wish.digest is None or asked.digest.startswith(wish.digest) else wish.digest
@@ -256,7 +267,8 @@ async def _found(store: Journal, wish: Wish) -> Pending:
     if waiting:
         raise UsageError(f"{wish.approval!r} begins the ids of {len(waiting)} approvals. Give more of it.")
     error = ApprovalError(
-        f"No call waits under the approval {wish.approval}: it was decided, or was never asked for. `segue approvals ls` lists those "
+        f"No call waits under the approval {wish.approval}: it was decided, or was never asked for. "
+        f"`{following.command('approvals', 'ls')}` lists those "
         "that wait; --conversation ID tells what became of one.",
         reason="unknown",
         approval=wish.approval,

@@ -1,7 +1,7 @@
 """Asks a person at a terminal about a call: may it be made, with which arguments, or what came of it.
 What is shown is exactly what is decided about. Nothing is decided here: the answer is handed back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from segue.cli.safe import json_visible
@@ -16,6 +16,9 @@ from segue.views.words import moment
 Ask = Callable[[str, str], str]
 """Asks for a line: (words, what stands there to be edited). Raises `EOFError` and `KeyboardInterrupt` as `input` does."""
 
+Check = Callable[[Mapping[str, Json]], None]
+"""Raises `ArgumentsRefused` for arguments with which the call cannot be made."""
+
 
 class Verdict(NamedTuple):
     """What a person said. `arguments` are those to make the call with, where they were edited."""
@@ -25,7 +28,7 @@ class Verdict(NamedTuple):
     arguments: dict[str, Json] | None = None
 
 
-def ask_about(asked: ApprovalAsked, screen: Screen, ask: Ask) -> Verdict:
+def ask_about(asked: ApprovalAsked, screen: Screen, ask: Ask, check: Check = lambda arguments: None) -> Verdict:
     """Show a call and ask whether it may be made, until that is answered."""
     show(asked, screen)
     while True:
@@ -37,7 +40,7 @@ def ask_about(asked: ApprovalAsked, screen: Screen, ask: Ask) -> Verdict:
             case "n" | "no":
                 return Verdict(False, rest.strip())
             case "e" | "edit" if not rest:
-                if (verdict := _edited(asked, screen, ask)) is not None:
+                if (verdict := _edited(asked, screen, ask, check)) is not None:
                     return verdict
             case _:
                 screen.line("  y makes the call as it is shown. n, or n and a reason, does not, and the model is told.", NOTE)
@@ -51,10 +54,11 @@ def show(asked: ApprovalAsked, screen: Screen) -> None:
     screen.line(f"  {until}approval {asked.id} · digest {asked.digest[:16]}", FAINT)
 
 
-def _edited(asked: ApprovalAsked, screen: Screen, ask: Ask) -> Verdict | None:
+def _edited(asked: ApprovalAsked, screen: Screen, ask: Ask, check: Check) -> Verdict | None:
     """Other arguments, shown again before they are agreed to; `None` if they are not."""
     try:
         arguments = parse(ask("  Arguments: ", json_visible(asked.arguments)))
+        check(arguments)
     except ArgumentsRefused as error:
         screen.remark("  ■ ", str(error), WRONG)
         return None

@@ -4,22 +4,26 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import click
 
+from segue.cli import following
 from segue.cli.answer import printed, raise_unless_done
 from segue.cli.asking import ask_about, ask_what_came_of
 from segue.cli.choose import Choice
 from segue.cli.prompt import Prompt
 from segue.cli.screen import AGENT, FAINT, NOTE, WRONG, Screen, is_terminal
 from segue.cli.stage import prepared, staged
-from segue.cli.store import conversation_named, journal_option
+from segue.cli.store import conversation_named, new_journal_option
 from segue.cli.talk import Talk
 from segue.cli.target import Target
 from segue.core.conversation import Status
+from segue.core.messages import Json
 from segue.errors import SegueError, UsageError
+from segue.prepare import check_arguments
 from segue.response import Response
 from segue.runner import Runner
 from segue.views import trace, usage
@@ -38,7 +42,7 @@ Ctrl-C    end the reply that is under way; twice: leave"""
 @click.command()
 @click.argument("target")
 @click.option("-m", "--model", metavar="PROVIDER:MODEL", help="Replaces every agent's model.")
-@journal_option
+@new_journal_option
 @click.option("-c", "--conversation", metavar="ID", help="Go on with a conversation of the journal.")
 @click.option("--json", is_flag=True, help="Print each response as a line of JSON, and nothing else.")
 def chat(target: str, model: str | None, journal: str | None, conversation: str | None, json: bool) -> None:
@@ -93,7 +97,8 @@ def _once(loop: asyncio.Runner, talk: Talk, text: str, *, json: bool) -> None:
 def _name(talk: Talk) -> None:
     """Say how the conversation is found again, where it is kept."""
     if talk.conversation is not None and talk.runner.journal.durable:
-        click.echo(f"segue: the conversation is {talk.conversation}; --conversation goes on with it", err=True)
+        onward = f"; to go on with it: {following.chat(talk.conversation)}" if following.target() else ""
+        click.echo(f"segue: the conversation is {talk.conversation}{onward}", err=True)
 
 
 class Chat:
@@ -177,8 +182,9 @@ class Chat:
         by = os.environ.get("USER", "")
         try:
             for slot in response.waiting_for:
-                if slot.doubt is None and slot.approval is not None:
-                    return self._talk.decide(slot, ask_about(slot.approval, self._screen, self._prompt.line), by=by)
+                if slot.doubt is None and (asked := slot.approval) is not None:
+                    verdict = ask_about(asked, self._screen, self._prompt.line, partial(self._check, asked.id))
+                    return self._talk.decide(slot, verdict, by=by)
                 if slot.doubt is not None and (found := ask_what_came_of(slot, self._screen, self._prompt.line)):
                     return self._talk.settle(slot, found, by=by)
         except KeyboardInterrupt:
@@ -186,6 +192,9 @@ class Chat:
             self._screen.line()
             self._screen.line("  It waits; /resume asks again.", NOTE)
         return None
+
+    def _check(self, approval: str, arguments: Mapping[str, Json]) -> None:
+        check_arguments(self._talk.runner.team, self._loop.run(self._talk.folded()), approval, arguments)
 
     # -- commands
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from segue.cli.asking import Verdict
 from segue.cli.choose import Choice
+from segue.cli.following import program
 from segue.cli.screen import FAINT, NOTE, WRONG, Screen
 from segue.cli.talk import Talk
 from segue.core.conversation import Conversation
@@ -48,14 +49,9 @@ class Kept(NamedTuple):
     def afterwards(self, conversation: str) -> list[str]:
         """The commands that tell a conversation's story, and that go on with it."""
         found = ["--journal", self.journal]
-        show = [*segue_command(), "runs", "show", conversation, *found]
-        chat = [*segue_command(), "chat", self.target, *found, "--conversation", conversation]
+        show = [*program(), "runs", "show", conversation, *found]
+        chat = [*program(), "chat", self.target, *found, "--conversation", conversation]
         return [shlex.join(show), f"{self.variable}={shlex.quote(self.data)} {shlex.join(chat)}"]
-
-
-def segue_command() -> list[str]:
-    """How this program was called, for commands that a person can copy."""
-    return [sys.executable, "-m", "segue"] if sys.argv[0].endswith("__main__.py") else ["segue"]
 
 
 class KeptTalk(Talk):

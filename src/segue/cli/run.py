@@ -8,7 +8,7 @@ import click
 from segue.cli.answer import print_run
 from segue.cli.choose import Choice
 from segue.cli.stage import prepared, staged
-from segue.cli.store import conversation_named, journal_option
+from segue.cli.store import conversation_named, new_journal_option
 from segue.cli.target import Target
 from segue.errors import UsageError
 
@@ -17,7 +17,7 @@ from segue.errors import UsageError
 @click.argument("target")
 @click.argument("text", required=False)
 @click.option("-m", "--model", metavar="PROVIDER:MODEL", help="Replaces every agent's model.")
-@journal_option
+@new_journal_option
 @click.option("-c", "--conversation", metavar="ID", help="Go on with a conversation of the journal.")
 @click.option("--json", is_flag=True, help="Print one JSON object: status, output, agent, messages, context, usage, ...")
 @click.option("--events", is_flag=True, help="Print what happens, event by event, as lines of JSON.")

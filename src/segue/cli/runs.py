@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from segue import clock
+from segue.cli import following
 from segue.cli.answer import waiting_json
 from segue.cli.keep import erase, export, prune
 from segue.cli.safe import json_text
@@ -133,7 +134,7 @@ def show(conversation: str, journal: str | None, json: bool) -> None:
     screen.line()
     screen.line(usage.render(usage.usage(rows)), FAINT)
     newer = any(isinstance(event, Unknown) for _, _, event in rows)
-    for words in [_NEWER] if newer else _mends(c, journal):
+    for words in [_NEWER] if newer else _mends(c):
         click.echo(f"segue: {words}", err=True)
 
 
@@ -174,13 +175,12 @@ def _story(screen: Screen, lines: list[record.Line]) -> None:
 _NEWER = "A newer version of Segue has written to this conversation: use that one to go on with it, and to be told all of it."
 
 
-def _mends(c: Conversation, journal: str | None) -> list[str]:
+def _mends(c: Conversation) -> list[str]:
     """What can be done about calls that wait for a person."""
-    at = f" --journal {journal}" if journal else ""
     doubts = [slot for slot in c.waiting if slot.doubt is not None]
-    mends = [f"What came of {slot.call.name} can be told with: segue settle {c.id} {slot.place} TEXT{at}" for slot in doubts]
+    mends = [f"What came of {slot.call.name} can be told with: {following.command('settle', c.id, slot.place, 'TEXT')}" for slot in doubts]
     if len(c.waiting) > len(doubts):
-        mends.append(f"Calls wait for a decision: segue approvals ls{at}")
+        mends.append(f"Calls wait for a decision: {following.command('approvals', 'ls')}")
     return mends
 
 

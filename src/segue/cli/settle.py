@@ -5,6 +5,7 @@ import asyncio
 import click
 
 from segue import clock
+from segue.cli import following
 from segue.cli.safe import json_text
 from segue.cli.store import by_option, conversation_named, journal_option, json_option, opened, where
 from segue.journal.base import summary_of
@@ -23,13 +24,13 @@ def settle(conversation: str, place: str, text: str, by: str, journal: str | Non
     """Say what came of a call whose outcome is unknown.
 
     Such a call of a tool that needs an approval waits for it; `segue runs show ID` tells its PLACE, such as 3.0. The model reads
-    TEXT as the call's result. A worker, or `segue resume`, goes on with the conversation. ID may be the beginning of an id.
+    TEXT as the call's result. `segue resume`, or a worker on PostgreSQL, goes on with it. ID may be the beginning of an id.
     """
     name, status = asyncio.run(_settle(where(journal), conversation, place, text, by))
     if json:
         click.echo(json_text({"conversation": name, "place": place, "status": status, "by": by}))
     if status == "running":
-        click.echo(f"segue: A worker goes on with it, or: segue resume {name} TARGET", err=True)
+        click.echo(f"segue: {following.going_on(name)}", err=True)
 
 
 async def _settle(place: str, given: str, call: str, text: str, by: str) -> tuple[str, str]:

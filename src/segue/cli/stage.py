@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from segue.cli import following
 from segue.cli.choose import Choice, choose
 from segue.cli.screen import FAINT, NOTE, Screen
 from segue.cli.store import USUAL, opened
@@ -39,6 +40,8 @@ async def staged(found: Target, choice: Choice, given: str | None, *, stored: bo
     own = found.runner.journal if found.runner is not None and found.runner.journal.durable else None
     place = given or (None if own is not None else os.environ.get("SEGUE_JOURNAL") or (USUAL if stored else None))
     if place is None:
+        if own is not None:
+            following.bring_along(own)
         runner = runner_of(found, choice, own)
         try:
             yield runner

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from segue import clock
+from segue.cli import following
 from segue.errors import JournalDamaged, JournalNewer, UsageError
 from segue.journal.base import STATUSES, Journal, Line, Stored, fold, summary_of
 from segue.journal.resolve import journal_from
@@ -51,8 +52,16 @@ WHEN = When()
 
 def journal_option(command: Command) -> Command:
     """`--journal`, for commands about stored conversations."""
-    words = f"A SQLite file, or postgresql://...  [default: SEGUE_JOURNAL, else {USUAL}]"
-    return click.option("--journal", metavar="WHERE", help=words)(command)
+    return _journal(f"SEGUE_JOURNAL, else {USUAL}")(command)
+
+
+def new_journal_option(command: Command) -> Command:
+    """`--journal`, for commands that also begin conversations, which need not be stored."""
+    return _journal(f"SEGUE_JOURNAL, else memory; with --conversation, {USUAL}")(command)
+
+
+def _journal(default: str) -> Callable[[Command], Command]:
+    return click.option("--journal", metavar="WHERE", help=f"A SQLite file, or postgresql://...  [default: {default}]")
 
 
 def json_option(command: Command) -> Command:
@@ -114,7 +123,9 @@ async def conversation_named(journal: Journal, given: str) -> str:
         return given
     found = [line.conversation async for line in every_line(journal) if line.conversation.startswith(given)]
     if not found:
-        raise UsageError(f"There is no conversation {given!r} in this journal. `segue runs ls` lists those that there are.")
+        raise UsageError(
+            f"There is no conversation {given!r} in this journal. `{following.command('runs', 'ls')}` lists those that there are."
+        )
     if len(found) > 1:
         few = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
         raise UsageError(f"{given!r} begins the ids of {len(found)} conversations: {few}. Give more of it.")

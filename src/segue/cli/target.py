@@ -4,6 +4,7 @@ Importing a target runs its code; nothing else is done with it here."""
 import importlib
 import importlib.util
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
 from importlib.machinery import PathFinder
@@ -19,6 +20,10 @@ T = TypeVar("T")
 
 USUAL = ("runner", "triage", "agent", "entry")
 """The attributes that are looked at where a target names none."""
+
+_OURS = Path(__file__).parents[1]
+_PYTHONS = Path(sysconfig.get_paths()["stdlib"])
+_INSTALLED = {"site-packages", "dist-packages"}
 
 
 class Target(NamedTuple):
@@ -90,7 +95,7 @@ def _from_file(path: Path) -> ModuleType:
         raise UsageError(f"{path} is no Python file.")
     module, loader = importlib.util.module_from_spec(spec), spec.loader
     sys.modules[name] = module  # before it runs: annotations are looked up there
-    _imported(str(path), lambda: loader.exec_module(module))
+    _imported(str(path), lambda: loader.exec_module(module), path.resolve())
     return module
 
 
@@ -99,7 +104,7 @@ def _from_name(name: str) -> ModuleType:
     return _imported(name, lambda: importlib.import_module(name))
 
 
-def _imported(name: str, work: Callable[[], T]) -> T:
+def _imported(name: str, work: Callable[[], T], file: Path | None = None) -> T:
     try:
         return work()
     except UsageError:
@@ -110,15 +115,33 @@ def _imported(name: str, work: Callable[[], T]) -> T:
         raise UsageError(f"Importing {name} failed: there is no module {error.name!r}{_line_of(error)}. Is it installed?") from error
     except (Exception, SystemExit) as error:
         words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise UsageError(f"Importing {name} failed: {words}{_line_of(error)}.") from error
+        relative = file is not None and isinstance(error, ImportError) and "relative import" in str(error)
+        mend = f" {_as_module(file)}" if file is not None and relative else ""
+        raise UsageError(f"Importing {name} failed: {words.removesuffix('.')}{_line_of(error)}.{mend}") from error
+
+
+def _as_module(file: Path) -> str:
+    """How a file of a package, which imports its neighbours, is named so that it can."""
+    root = file.parent.parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    name = ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+    there = "" if root == Path.cwd().resolve() else f" in the directory {root}"
+    return f"A file that is loaded alone has no package: name the module instead, {name} or {name}:ATTRIBUTE{there}."
 
 
 def _line_of(error: BaseException) -> str:
-    """Where in the user's code an error arose: the last line that is not of the import system."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
-    ours = str(Path(__file__).parents[1])
-    users = [frame for frame in frames if not frame.filename.startswith(ours)]
-    return f" ({Path(users[-1].filename).name}, line {users[-1].lineno})" if users else ""
+    """Where in the user's code an error arose: the last line that is neither Python's, nor Segue's, nor of an installed package."""
+    if isinstance(error, SyntaxError) and error.filename is not None and Path(error.filename).is_file():
+        return ""  # it says itself where
+    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    others = [(file, line) for file, line in frames if file.is_file() and not file.is_relative_to(_OURS) and not _is_pythons(file)]
+    users = [(file, line) for file, line in others if _INSTALLED.isdisjoint(file.parts)] or others  # the target may be installed itself
+    return f" ({users[-1][0].name}, line {users[-1][1]})" if users else ""
+
+
+def _is_pythons(file: Path) -> bool:
+    return file.is_relative_to(_PYTHONS) and _INSTALLED.isdisjoint(file.parts)
 
 
 def _first_on_path(folder: Path) -> None:

@@ -1,9 +1,11 @@
 """Tells on a screen what happens in a run, while it happens: who speaks, which tools are called, who gets the floor.
 It takes what a stream yields. It starts nothing, and asks nobody."""
 
+import os
 from typing import Any
 
 from segue.cli.choose import Choice
+from segue.cli.raised import WHERE
 from segue.cli.screen import AGENT, FAINT, NOTE, SWITCH, TOOL, WRONG, Screen
 from segue.core.conversation import Conversation
 from segue.core.messages import Usage
@@ -30,6 +32,8 @@ class Teller:
         """The calls of this run, as they are written, by place."""
         self._last_call = ""
         """The place of the call whose line stands last on the screen, as calls go."""
+        self._hinted = bool(os.environ.get("SEGUE_DEBUG"))
+        """Whether people know how to see where a tool's exception comes from."""
         self.replies = 0
         self.spent = Usage()
         self.seconds = 0.0
@@ -112,6 +116,9 @@ class Teller:
         style = FAINT if beat.how in ("returned", "settled", "late") else WRONG
         for number, line in enumerate(shown):
             self._screen.remark(f"    {'→ ' if number == 0 else '  '}", call + line if number == 0 else line, style)
+        if beat.how == "raised" and not self._hinted:
+            self._hinted = True
+            self._screen.line(f"      {WHERE}", FAINT)
 
     def _speak(self, agent: str, text: str) -> None:
         if self._speaker != agent:

@@ -12,9 +12,11 @@ from functools import partial
 import click
 
 from segue.cli.choose import Choice
+from segue.cli.following import for_workers
 from segue.cli.safe import json_text, visible
 from segue.cli.stage import prepared, staged
 from segue.cli.target import Target
+from segue.crashtest.stores import shown
 from segue.engine import Engine
 from segue.errors import UsageError
 from segue.runner import Runner
@@ -35,6 +37,11 @@ def worker(target: str, journal: str | None, model: str | None, concurrency: int
     """
     if not journal:
         raise UsageError("Say where the conversations are: --journal postgresql://user@host/database, or SEGUE_JOURNAL.")
+    if not for_workers(journal):
+        raise UsageError(
+            f"{shown(journal)} is no address of a PostgreSQL database, which workers need: give --journal postgresql://user@host/database, "
+            "or SEGUE_JOURNAL. What is kept elsewhere, `segue run`, `segue chat` and `segue resume` drive."
+        )
     from segue.engines.procrastinate import ProcrastinateEngine  # of the extra [workers]
 
     engine = ProcrastinateEngine(journal, concurrency=concurrency)

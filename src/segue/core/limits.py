@@ -39,6 +39,8 @@ class Limits:
             value, least = getattr(self, name), _LEAST.get(name, 0)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= least):
                 raise UsageError(f"Limits({name}={value!r}): give a number that is not below {least}, or None for no limit.")
+        if self.prices is not None and not isinstance(self.prices, Mapping):
+            raise UsageError(f"Limits(prices={self.prices!r}): give a dictionary, {{'gpt-5-mini': (0.25, 2.0)}}, or None.")
         for model, price in (self.prices or {}).items():
             pair = isinstance(price, list | tuple) and len(price) == 2
             if not pair or any(isinstance(one, bool) or not isinstance(one, int | float) for one in price):

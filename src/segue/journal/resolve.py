@@ -1,5 +1,6 @@
 """Words become journals: a file, an address of a database, or memory."""
 
+import os
 import re
 from urllib.parse import unquote
 
@@ -7,11 +8,26 @@ from segue.errors import UsageError
 from segue.journal.base import Journal
 from segue.journal.memory import MemoryJournal
 
+Named = str | os.PathLike[str]
+"""A journal's name: a path, or an address."""
 
-def journal_from(text: str) -> Journal:
+
+def given_journal(journal: Named | Journal | None) -> Journal:
+    """A journal as somebody gives it: made already, named, or not at all, which is memory."""
+    if journal is None:
+        return MemoryJournal()
+    if isinstance(journal, type) or not (hasattr(journal, "append") and hasattr(journal, "durable")):
+        return journal_from(journal)  # type: ignore[arg-type]  # or it is refused there
+    return journal  # type: ignore[return-value]
+
+
+def journal_from(name: Named) -> Journal:
     """The journal that is meant: "segue.db", "sqlite:///folder/segue.db", "postgresql://host/database" or "memory:"."""
+    if isinstance(name, os.PathLike):
+        return _file(os.fspath(name))
+    text = name
     if not isinstance(text, str) or not text.strip():
-        raise UsageError(f'journal={text!r}: give a path ("segue.db"), "postgresql://host/database" or "memory:".')
+        raise UsageError(f'journal={text!r}: give a path ("segue.db"), "postgresql://host/database", "memory:", or a journal that is made.')
     if text == "memory:":
         return MemoryJournal()
     if re.match(r"postgres(ql)?://", text):

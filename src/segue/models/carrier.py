@@ -6,12 +6,10 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from segue.core.messages import Reply
-from segue.deadlines import Deadline, after
 from segue.errors import BadReply, ProviderError, RateLimited
 from segue.model import Delta, ModelRequest, Restarted
 from segue.models.exchange import Answer, Exchange, too_slow
@@ -117,19 +115,15 @@ def _wait(error: ProviderError, attempt: int, clock: Clock) -> float:
 
 
 async def _whole(dialect: Dialect, exchange: Exchange, body: bytes, provider: str, timeout: float | None, clock: Clock) -> Reply:
-    async with exchange.turn():
-        patience = Patience(timeout)
-        try:
-            with patience:
-                answer = await _send(dialect, exchange, body, provider, clock, stream=False)
-                try:
-                    said = await _body(answer, provider)
-                finally:
-                    await answer.close()
-        except TimeoutError as error:
-            raise too_slow(provider, "did not answer", timeout) from error
-        finally:
-            patience.close()
+    try:
+        async with exchange.turn(), asyncio.timeout(timeout):
+            answer = await _send(dialect, exchange, body, provider, clock, stream=False)
+            try:
+                said = await _body(answer, provider)
+            finally:
+                await answer.close()
+    except TimeoutError as error:
+        raise too_slow(provider, "did not answer", timeout, exchange.url(dialect.path)) from error
     return dialect.decode(said)
 
 
@@ -144,7 +138,7 @@ async def _send(dialect: Dialect, exchange: Exchange, body: bytes, provider: str
         said = await _body(answer, provider)
     finally:
         await answer.close()
-    raise error_from(answer.status, said, answer.headers, provider=provider, now=clock.now())
+    raise error_from(answer.status, said, answer.headers, provider=provider, now=clock.now(), url=exchange.url(dialect.path))
 
 
 async def _body(answer: Answer, provider: str) -> bytes:
@@ -167,69 +161,74 @@ async def _streamed(
 ) -> AsyncGenerator[Delta | Reply]:
     decoder = dialect.decoder()
     async with exchange.turn():
-        with closing(Patience(timeout)) as patience:
-            try:
-                with patience:
-                    answer = await _send(dialect, exchange, body, provider, clock, stream=True)
-            except TimeoutError as error:
-                raise too_slow(provider, "did not answer", timeout) from error
-            patience.limit_to(idle)
-            size = 0
-            try:
-                while data := await _read(answer, patience, decoder, provider):
-                    size = _counted(size + len(data), provider)
-                    for delta in decoder.feed(data):
-                        yield delta
-                    if decoder.done:
-                        patience.limit_to(_TAIL)  # the end of the body comes at once or is not worth waiting for
-            finally:
-                await answer.close()
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await _send(dialect, exchange, body, provider, clock, stream=True)
+        except TimeoutError as error:
+            raise too_slow(provider, "did not answer", timeout, exchange.url(dialect.path)) from error
+        silence = Silence(idle)
+        size = 0
+        try:
+            while data := await _read(answer, silence, decoder, provider):
+                size = _counted(size + len(data), provider)
+                for delta in decoder.feed(data):
+                    yield delta
+                if decoder.done:
+                    silence.limit_to(_TAIL)  # the end of the body comes at once or is not worth waiting for
+        finally:
+            silence.close()
+            await answer.close()
     yield decoder.reply()
 
 
-async def _read(answer: Answer, patience: "Patience", decoder: Decoder, provider: str) -> bytes:
+async def _read(answer: Answer, silence: "Silence", decoder: Decoder, provider: str) -> bytes:
     """The next bytes; none at the end, and where the stream breaks though its reply is whole."""
     try:
-        with patience:
+        with silence:
             return await answer.read()
     except (ProviderError, TimeoutError) as error:
         if decoder.finished:
             return b""
         if isinstance(error, ProviderError):
             raise
-        raise too_slow(provider, "said nothing", patience.limit) from error
+        raise too_slow(provider, "said nothing", silence.limit) from error
 
 
-class Patience:
-    """Breaks off what is waited for too long: `with patience:` raises `TimeoutError` then.
+class Silence:
+    """Breaks off a read that waits too long: `with silence:` raises `TimeoutError` then.
 
-    Entered again and again, for a stream, it has one timer for all, that looks at a timestamp; time counts only inside.
+    One timer for a whole stream, that looks at a timestamp. Time counts only inside, and not while a consumer holds a delta.
     """
 
     def __init__(self, limit: float | None) -> None:
-        self.limit: float | None = None
-        """Seconds."""
+        self.limit = limit
+        self._loop = asyncio.get_running_loop()
         self._since = 0.0
-        self._waiting: asyncio.Task[Any] | None = None
+        self._reader: asyncio.Task[object] | None = None
         self._cancelling = 0
+        """How often the reader had been told to cancel, by others, when it began to read."""
         self._broken = False
-        self._timer: Deadline | asyncio.TimerHandle | None = None
-        self.limit_to(limit)
+        self._timer: asyncio.TimerHandle | None = None
+        if limit is not None:
+            self.limit_to(limit)
 
-    def limit_to(self, limit: float | None) -> None:
-        """From now on it lasts so many seconds; `None` is for ever."""
+    def limit_to(self, limit: float) -> None:
+        """From now on this many seconds of silence are too many."""
         self.close()
         self.limit = limit
-        if limit is not None:
-            self._timer = after(limit, self._look)
+        self._timer = self._loop.call_later(limit, self._look, limit)
 
     def __enter__(self) -> None:
-        self._waiting = asyncio.current_task()
-        self._since = asyncio.get_running_loop().time()
+        self._since = self._loop.time()
+        self._reader = asyncio.current_task()
+        self._cancelling = self._reader.cancelling() if self._reader is not None else 0
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        waiting, self._waiting = self._waiting, None
-        if kind is asyncio.CancelledError and self._broken and waiting is not None and waiting.uncancel() <= self._cancelling:
+        reader, self._reader = self._reader, None
+        if not self._broken or reader is None:
+            return
+        self._broken = False
+        if reader.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error  # it was cancelled from here, and by nobody else
 
     def close(self) -> None:
@@ -237,13 +236,10 @@ class Patience:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self) -> None:
-        assert self.limit is not None
-        loop = asyncio.get_running_loop()
-        waited = loop.time() - self._since if self._waiting is not None else 0.0
-        if self._waiting is not None and waited >= self.limit:
+    def _look(self, limit: float) -> None:
+        waited = self._loop.time() - self._since if self._reader is not None else 0.0
+        if self._reader is not None and waited >= limit:
             self._broken = True
-            self._cancelling = self._waiting.cancelling()
-            self._waiting.cancel()
+            self._reader.cancel()
         else:
-            self._timer = loop.call_later(max(self.limit - waited, 0.001), self._look)
+            self._timer = self._loop.call_later(max(limit - waited, 0.001), self._look, limit)

@@ -42,6 +42,7 @@ class SdkExchange:
                 self.response = response
 
         self.host = str(client.base_url.host)
+        self._base_url = str(client.base_url).rstrip("/")
         self._client = client.with_options(max_retries=0, timeout=timeout)
         self._as_values = isinstance(client, openai.AsyncAzureOpenAI)  # it finds its URL by looking at the model's name
         self._stream_cls = Untouched
@@ -51,9 +52,13 @@ class SdkExchange:
         """Send the body and give the answer."""
         sent: dict[str, Any] = {"body": loads(body)} if self._as_values else {"content": body}
         options = {"headers": {"Content-Type": "application/json"}}
-        with _meaning(self._provider):
+        with _meaning(self._provider, self.url(path)):
             raw = await self._client.post("/" + path, cast_to=object, stream=True, stream_cls=self._stream_cls, options=options, **sent)
         return SdkAnswer(raw.response, self._provider)
+
+    def url(self, path: str) -> str:
+        """Where a request for this path goes, as far as the base URL says."""
+        return f"{self._base_url}/{path}"
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """The client has a limit of its own."""
@@ -79,7 +84,7 @@ class SdkAnswer:
 
     async def read(self) -> bytes:
         """What has come since."""
-        with _meaning(self._provider):
+        with _meaning(self._provider, self._response.url):
             return await anext(self._pieces, b"")
 
     async def close(self) -> None:
@@ -89,28 +94,34 @@ class SdkAnswer:
 
 
 @contextlib.contextmanager
-def _meaning(provider: str) -> Iterator[None]:
+def _meaning(provider: str, url: object = "") -> Iterator[None]:
     """Turn a client's errors into ours, by what they carry: clients differ, and none is imported here."""
     try:
         yield
     except (ProviderError, UsageError, TimeoutError):
         raise
     except Exception as error:
-        raise _meant(error, provider) from error
+        raise _meant(error, provider, _asked(error) or str(url)) from error
 
 
-def _meant(error: Exception, provider: str) -> ProviderError:
+def _asked(error: Exception) -> str:
+    """The URL of the request that an error of a client carries, if it does."""
+    return str(getattr(vars(error).get("request"), "url", ""))
+
+
+def _meant(error: Exception, provider: str, url: str) -> ProviderError:
     status = getattr(error, "status_code", None)
     name = type(error).__name__
     if isinstance(status, int) and status >= 400:
         headers = getattr(getattr(error, "response", None), "headers", None) or {}
         body = getattr(error, "body", None)
         lower = {str(key).lower(): str(value) for key, value in dict(headers).items()}
-        return error_from(status, dumps({"error": body}), lower, provider=provider)
+        said = {"error": body} if isinstance(body, Mapping) else body
+        return error_from(status, dumps(said), lower, provider=provider, url=url)
     if "Timeout" in name:
-        return too_slow(provider, "did not answer", None)
+        return too_slow(provider, "did not answer", None, url)
     if isinstance(error, OSError) or any(word in name for word in ("Connect", "Protocol", "Read", "Transport", "Network")):
-        return connection_failed(provider, "failed", error)
+        return connection_failed(provider, "failed", error, url)
     return ProviderError(f"The client of {provider} raised {name}. Look at the client.", provider=provider)
 
 
@@ -144,6 +155,10 @@ class CreateExchange:
     def turn(self) -> AbstractAsyncContextManager[None]:
         """The client has a limit of its own."""
         return contextlib.nullcontext()
+
+    def url(self, path: str) -> str:
+        """Only the client knows."""
+        return ""
 
     async def aclose(self) -> None:
         """The client belongs to who made it, and stays open."""

@@ -4,8 +4,10 @@ Here stand also the words for a connection that failed, so that every carrier sa
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from segue.errors import ProviderError, ProviderTimeout
+from segue.wire.errors import public_url
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -40,6 +42,10 @@ class Exchange(Protocol):
         """Where to."""
         ...
 
+    def url(self, path: str) -> str:
+        """Where a request for this path goes; empty if only the client knows."""
+        ...
+
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Entered before a request and left after its answer; waiting here is not waiting for the provider."""
         ...
@@ -53,15 +59,27 @@ class Exchange(Protocol):
         ...
 
 
-def connection_failed(provider: str, what: str, error: BaseException) -> ProviderError:
+def on_this_machine(host: str) -> bool:
+    """Whether a host is the machine that we run on."""
+    return host in ("localhost", "::1", "0.0.0.0") or host.startswith("127.") or host.endswith(".localhost")  # noqa: S104
+
+
+def connection_failed(provider: str, what: str, error: BaseException, url: str = "") -> ProviderError:
     """A connection that did not come about or broke: worth another try."""
-    words = f"The connection to {provider} {what} ({type(error).__name__}). Try again, or look at the base URL."
+    place = public_url(url)
+    mend = "Try again, or look at the base URL."
+    if what == "failed" and on_this_machine(urlsplit(place).hostname or ""):
+        mend = "Is it running? Start it, or look at the base URL."
+    at = f", at {place}" if place else ""
+    words = f"The connection to {provider} {what} ({type(error).__name__}{at}). {mend}"
     failed = ProviderError(words, provider=provider)
     failed.retryable = True
     return failed
 
 
-def too_slow(provider: str, what: str, seconds: float | None) -> ProviderTimeout:
+def too_slow(provider: str, what: str, seconds: float | None, url: str = "") -> ProviderTimeout:
     """A provider that kept us waiting beyond the limit."""
     limit = "in time" if seconds is None else f"for {seconds:g} seconds"
-    return ProviderTimeout(f"{provider} {what} {limit}. Try again, or raise the limit.", provider=provider)
+    place = public_url(url)
+    at = f" (at {place})" if place else ""
+    return ProviderTimeout(f"{provider} {what} {limit}{at}. Try again, or raise the limit.", provider=provider)

@@ -9,8 +9,9 @@ import aiohttp
 from yarl import URL
 
 from segue.errors import ProviderError, ProviderRefused, UsageError
-from segue.models.exchange import connection_failed
+from segue.models.exchange import connection_failed, on_this_machine
 from segue.models.pool import Connections, connections
+from segue.wire.errors import public_url
 
 _LARGE = 1 << 20
 """From here on aiohttp wants bytes in a file."""
@@ -46,8 +47,12 @@ class HttpExchange:
         except TimeoutError:
             raise
         except (aiohttp.ClientError, OSError) as error:
-            raise _meaning(self._provider, error) from error
+            raise _meaning(self._provider, error, str(url)) from error
         return HttpAnswer(response, self._provider)
+
+    def url(self, path: str) -> str:
+        """Where a request for this path goes."""
+        return str(self._base.joinpath(path))
 
     def turn(self) -> Connections:
         """The loop's connections; entering them waits until one is free."""
@@ -76,7 +81,7 @@ class HttpAnswer:
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
-            raise connection_failed(self._provider, "broke in the middle of a reply", error) from error
+            raise connection_failed(self._provider, "broke in the middle of a reply", error, str(self._response.url)) from error
 
     async def close(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""
@@ -86,16 +91,16 @@ class HttpAnswer:
             self._response.close()
 
 
-def _meaning(provider: str, error: Exception) -> ProviderError:
+def _meaning(provider: str, error: Exception, url: str) -> ProviderError:
     if isinstance(error, aiohttp.ClientSSLError):
-        words = f"There is no secure connection to {provider}. Look at the base URL and at the CA certificates."
+        words = f"There is no secure connection to {provider} (at {public_url(url)}). Look at the base URL and at the CA certificates."
         return ProviderRefused(words, provider=provider)
-    return connection_failed(provider, "failed", error)
+    return connection_failed(provider, "failed", error, url)
 
 
 def _proxy_for(url: URL) -> str | None:
     """The proxy that the environment names for this URL; never for this machine itself."""
     host = url.host or ""
-    if host == "localhost" or host == "::1" or host.startswith("127.") or proxy_bypass(host):
+    if on_this_machine(host) or proxy_bypass(host):
         return None
     return getproxies().get(url.scheme)

@@ -14,10 +14,15 @@ class ScriptedModel:
     """Replies with what it is given, in order.
 
     An entry is a text; `{"tool": {arguments}}` for one call or several side by side; a list of these; a `Reply`; or an
-    exception, which is raised. Arguments may be a text, sent as it is. Raises `UsageError` when the script is at its end.
+    exception, which is raised. Arguments may be a text, sent as it is. Raises `UsageError` when the script is at its end,
+    and for a script that is no list.
     """
 
     def __init__(self, replies: Iterable[Any], *, name: str = "scripted") -> None:
+        if isinstance(replies, str | Mapping | Reply | BaseException):
+            raise UsageError(f"A script is a list of replies. Put this one into a list: ScriptedModel([{replies!r}]).")
+        if not isinstance(replies, Iterable):
+            raise UsageError(f"A script is a list of replies, not {replies!r}. A function that replies is a FunctionModel.")
         self.name = name
         self.requests: list[ModelRequest] = []
         """What it was asked, in order."""

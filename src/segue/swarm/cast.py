@@ -15,6 +15,7 @@ from segue.models.openai import OpenAIChat
 from segue.models.resolve import PROVIDERS
 from segue.swarm.caller import Caller
 from segue.swarm.types import Agent, Result
+from segue.tools.results import Mixed
 from segue.tools.signature import read as read_signature
 from segue.tools.tool import Context, Tool, make_tool, tool_name
 
@@ -130,5 +131,8 @@ class Cast:
                 return segue_agent.Result(value.value, self.enter(value.agent) if value.agent is not None else None)
             case Agent():
                 return segue_agent.Result(json.dumps({"assistant": value.name}), self.enter(value))
+            case segue_agent.Result() | segue_agent.Agent():
+                kind = type(value).__name__
+                raise Mixed(f"it returned segue's {kind}; return the {kind} of segue.swarm: see docs/howto/from-swarm.md")
             case _:
                 return str(value)

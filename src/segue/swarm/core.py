@@ -11,6 +11,7 @@ from segue.core.events import DriveStarted, Event, ModelReplied, Outcome, ToolFa
 from segue.core.fold import apply
 from segue.core.messages import Assistant, Message, ToolAnswer
 from segue.core.view import new_messages
+from segue.errors import UsageError
 from segue.model import CallDelta, Model, Restarted, TextDelta
 from segue.models.resolve import model_from
 from segue.runner import Runner
@@ -77,7 +78,7 @@ class Swarm:
         message that asks for calls, before any is made. `stream=True`: give `run_and_stream`'s iterator instead. Raises
         `ProviderError` where the model's side fails.
         """
-        asked = _Asked(agent, read(messages), model_override, stream, debug, max_turns, execute_tools)
+        asked = _Asked(_checked(agent), read(messages), model_override, stream, debug, max_turns, execute_tools)
         chunks = self._chunks(asked, context_variables)
         if stream:
             return chunks
@@ -99,12 +100,23 @@ class Swarm:
         The pieces are chat-completions deltas; the first of a message has its `sender`. `{"restarted": attempt}` says that
         what came since the last start is void, and the message begins anew.
         """
-        return self._chunks(_Asked(agent, read(messages), model_override, True, debug, max_turns, execute_tools), context_variables)
+        asked = _Asked(_checked(agent), read(messages), model_override, True, debug, max_turns, execute_tools)
+        return self._chunks(asked, context_variables)
 
     def _chunks(self, asked: "_Asked", variables: Mapping[Any, Any] | None) -> Chunks:
         caller = Caller()
         cast = Cast(self.client, dict(copy.deepcopy(variables or {})), asked.history.system, caller)
         yield from caller.iterate(_Run(cast, asked).chunks)
+
+
+def _checked(agent: Any) -> Agent:
+    if isinstance(agent, Agent):
+        return agent
+    kind = type(agent)
+    raise UsageError(
+        f"Swarm().run needs the Agent of segue.swarm, not a {kind.__module__}.{kind.__name__}. Write `from segue.swarm import Agent`; "
+        "an agent of segue is run by run or Runner: see docs/howto/from-swarm.md."
+    )
 
 
 class _Asked(NamedTuple):

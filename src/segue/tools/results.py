@@ -18,8 +18,24 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _IMAGES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
 
 
+_SWARM = {"segue.swarm.types": "segue.swarm", "swarm.types": "swarm"}
+"""Where Swarm's values are defined, by name, because nothing of theirs is imported here; and what a program imports them from."""
+
+
 class Unreadable(Exception):
     """A value that cannot be told to a model; its words say why."""
+
+
+class Mixed(Unreadable):
+    """A value of the other library: a program that is moved by half, whose author must know."""
+
+
+def swarms(value: Any) -> str:
+    """What a value of Swarm's is called, as "segue.swarm's Agent"; empty for any other."""
+    for kind in type(value).__mro__:
+        if kind.__module__ in _SWARM:
+            return f"{_SWARM[kind.__module__]}'s {kind.__name__}"
+    return ""
 
 
 def content_of(value: Any) -> Content:
@@ -45,6 +61,8 @@ def content_of(value: Any) -> Content:
 
 def _as_json(value: Any) -> Any:
     """A value as one that is nearer to JSON."""
+    if name := swarms(value):
+        raise Mixed(f"it returned {name}, which an agent of segue cannot use; return segue's own: see docs/howto/from-swarm.md")
     if isinstance(value, Iterator | AsyncIterator):  # it may have no end
         raise Unreadable("it returned an iterator, or a generator; return a list, or text")
     if dataclasses.is_dataclass(value) and not isinstance(value, type) and not hasattr(value, "__pydantic_serializer__"):

@@ -8,7 +8,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import typing_extensions  # pydantic needs it too; before Python 3.12 some of its types are other objects than typing's
@@ -91,18 +91,17 @@ def read(function: Callable[..., Any], context_type: type, name: str) -> Signatu
         found = inspect.signature(whole).parameters.values()
     except (TypeError, ValueError, NameError) as error:
         raise UsageError(f"{name}: its parameters cannot be read ({error}). Wrap it in a function of your own.", function=name) from error
-    names = _Names(function)
-    context: str | None = None
+    check_bound(function, found, name)
+    names = Names(function)
     context_variables = False
     taken: list[Parameter] = []
-    for parameter in found:
-        if parameter.name in bound and parameter.kind is not parameter.VAR_KEYWORD:
+    free = [p for p in found if p.name not in bound or p.kind is p.VAR_KEYWORD]
+    hinted = [(parameter, names.resolve(parameter, context_type, name)) for parameter in free]
+    context = context_among(hinted, context_type, name)
+    for parameter, hint in hinted:
+        if parameter.name == context:
             continue
-        hint = names.resolve(parameter, context_type, name)
-        if _is_context(hint, context_type):
-            _check_context(parameter, context, name)
-            context = parameter.name
-        elif parameter.name == "context_variables" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        if parameter.name == "context_variables" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             context_variables = True
         elif parameter.kind is parameter.VAR_KEYWORD and typing.get_origin(hint) in _UNPACK:
             taken += _unpacked(typing.get_args(hint)[0])
@@ -123,21 +122,44 @@ def _positional(found: typing.Iterable[inspect.Parameter]) -> list[Parameter]:
     return [Parameter(p.name, p.kind, NONE_GIVEN, p.default, p.default is p.empty) for p in found if p.kind in by_place]
 
 
-def _is_context(hint: Any, context_type: type) -> bool:
+def members(hint: Any) -> list[Any]:
+    """Give the types that an annotation allows besides `None`: those of a union, without what `Annotated` adds and without arguments."""
     origin = typing.get_origin(hint)
     if origin is typing.Annotated:
-        return _is_context(typing.get_args(hint)[0], context_type)
+        return members(typing.get_args(hint)[0])
     if origin in (typing.Union, types.UnionType):
-        return any(_is_context(choice, context_type) for choice in typing.get_args(hint))
-    kind = origin or hint
-    return isinstance(kind, type) and issubclass(kind, context_type)
+        return [kind for choice in typing.get_args(hint) if choice is not type(None) for kind in members(choice)]
+    return [origin or hint]
 
 
-def _check_context(parameter: inspect.Parameter, already: str | None, name: str) -> None:
-    if already is not None:
-        raise UsageError(f"{name}: {already!r} and {parameter.name!r} both ask for the context. Keep one.", function=name)
-    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        raise UsageError(f"{name}: {parameter} cannot take the context. Give it a parameter of its own.", function=name)
+def is_context(hint: Any, context_type: type) -> bool:
+    """Tell whether an annotation asks for the context."""
+    return any(isinstance(kind, type) and issubclass(kind, context_type) for kind in members(hint))
+
+
+def context_among(hinted: Sequence[tuple[inspect.Parameter, Any]], context_type: type, name: str) -> str | None:
+    """Name the parameter that asks for the context by its annotation, if one does."""
+    asking = [parameter for parameter, hint in hinted if is_context(hint, context_type)]
+    if len(asking) > 1:
+        raise UsageError(f"{name}: {asking[0].name!r} and {asking[1].name!r} both ask for the context. Keep one.", function=name)
+    if asking and asking[0].kind in (asking[0].VAR_POSITIONAL, asking[0].VAR_KEYWORD):
+        raise UsageError(f"{name}: {asking[0]} cannot take the context. Give it a parameter of its own.", function=name)
+    return asking[0].name if asking else None
+
+
+def check_bound(function: Callable[..., Any], found: Iterable[inspect.Parameter], name: str) -> None:
+    """Refuse a method without its object: nobody could fill `self`."""
+    first = next(iter(found), None)
+    if first is None or first.name != "self" or first.annotation is not first.empty:
+        return
+    owner, _, method = getattr(origin_of(function)[0], "__qualname__", "").rpartition(".")
+    if owner and not owner.endswith("<locals>"):
+        thing = owner.rpartition(".")[2]
+        raise UsageError(
+            f"{name}: {thing}.{method} is a method without its object, and nothing fills `self`. Give `{thing.lower()}.{method}` of an "
+            f"object, {thing.lower()} = {thing}(...); what @tool or @guard says is said of that too: tool(...)({thing.lower()}.{method}).",
+            function=name,
+        )
 
 
 def _unpacked(typed_dict: Any) -> list[Parameter]:
@@ -153,7 +175,7 @@ def _unpacked(typed_dict: Any) -> list[Parameter]:
     return result
 
 
-class _Names:
+class Names:
     """The names that the annotations of one function may use."""
 
     def __init__(self, function: Callable[..., Any]) -> None:

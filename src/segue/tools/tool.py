@@ -5,128 +5,24 @@ import dis
 import functools
 import hashlib
 import inspect
-import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, overload
 
 from segue.core.arguments import canonical
 from segue.core.events import Effect
-from segue.core.messages import NOTHING, Json
 from segue.errors import UsageError
 from segue.model import ToolSpec
+from segue.tools.context import Context, as_json, copied
+from segue.tools.functions import fitted
 from segue.tools.schema import Parameters, describe, parameters
 
-Deps = TypeVar("Deps")
+__all__ = ["Approve", "Context", "Tool", "as_json", "checked_name", "copied", "make_tool", "tool", "tool_name"]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
-LEVELS = 100
-"""How deep a value of the context may be nested."""
-
 _EFFECTS = ("read", "once", "keyed", "transaction")
-
-
-class Context(Generic[Deps]):
-    """What a tool, an instructions function or a guard may know besides its arguments.
-
-    Annotate a parameter with `Context` (or `Context[MyDeps]`) and it is filled in, hidden from the model.
-    """
-
-    __slots__ = ("_changes", "_db", "_progress", "_scope", "_values", "agent", "arguments", "call_id", "conversation", "deps", "place")
-
-    def __init__(
-        self,
-        values: Mapping[str, Json] = NOTHING,
-        *,
-        deps: Any = None,
-        agent: str = "",
-        conversation: str = "",
-        place: str = "",
-        call_id: str = "",
-        arguments: str = "",
-        scope: str = "",
-        progress: Callable[[str], None] | None = None,
-    ) -> None:
-        self._values = values
-        self._scope = scope or place
-        self._db: Any = None
-        self._changes: dict[str, Json] = {}
-        self._progress = progress
-        self.deps: Deps = deps
-        """The live objects given to the Runner."""
-        self.agent = agent
-        """The name of the active agent."""
-        self.conversation = conversation
-        """The conversation's id."""
-        self.place = place
-        self.call_id = call_id
-        self.arguments = arguments
-        """The call's arguments in their canonical form."""
-
-    @property
-    def key(self) -> str:
-        """The same for each attempt at this call, and for no other call: hand it to a service as its idempotency key (R26)."""
-        return hashlib.sha256(f"{self.conversation}\n{self._scope}\n{self.arguments}".encode()).hexdigest()[:32]
-
-    @property
-    def db(self) -> Any:
-        """The connection of a tool with effect="transaction", to the journal's own database, with a transaction open.
-
-        What is written there and the call's outcome are committed together, or not at all; it cannot be committed here. A
-        `sqlite3.Connection` or a `psycopg.Connection`, to be used on this thread until the tool returns. Raises `UsageError`
-        in every other tool.
-        """
-        if self._db is None:
-            raise UsageError('ctx.db is there while a tool with effect="transaction" runs, and nowhere else.')
-        return self._db
-
-    def lend(self, db: Any) -> None:
-        """Give the tool its connection, or take it back (`None`)."""
-        self._db = db
-
-    @property
-    def values(self) -> dict[str, Json]:
-        """The conversation's context as it was before this message's calls, with this call's own changes; a copy."""
-        return {name: copied(value) for name, value in {**self._values, **self._changes}.items()}
-
-    @property
-    def changes(self) -> dict[str, Json]:
-        """What this call has set."""
-        return self._changes
-
-    def set(self, **values: Json) -> None:
-        """Change the conversation's context when the turn closes. Raises `UsageError` for what is not JSON."""
-        for name, value in values.items():
-            self._changes[name] = as_json(name, value)
-
-    def progress(self, text: str) -> None:
-        """Tell whoever listens to the stream how far the tool has come. It is not kept."""
-        if self._progress is not None:
-            self._progress(text)
-
-
-def as_json(name: str, value: Any) -> Json:
-    """A copy of a JSON value. Raises `UsageError` for anything else."""
-    try:
-        text = json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"The context holds JSON values only, and {name!r} is not one ({error}). Keep live objects in `deps`.") from None
-    if max(text.count("["), text.count("{")) > LEVELS and _levels(json.loads(text)) > LEVELS:
-        raise UsageError(f"The context holds values of at most {LEVELS} levels, and {name!r} is nested deeper.")
-    return json.loads(text)
-
-
-def _levels(value: Json) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max((_levels(item) for item in inner), default=0)
-
-
-def copied(value: Json) -> Json:
-    """A JSON value that may be changed without changing the original."""
-    if isinstance(value, Mapping):
-        return {key: copied(item) for key, item in value.items()}
-    return [copied(item) for item in value] if isinstance(value, list) else value
-
 
 Approve = bool | Callable[..., Any]
 
@@ -152,8 +48,15 @@ class Tool:
     spec: ToolSpec = field(init=False)
 
     def __post_init__(self) -> None:
+        put = object.__setattr__
+        if not isinstance(self.approve, bool):
+            if not callable(self.approve):
+                raise UsageError(f"Tool {self.name}: approve={self.approve!r}. Give True, False or a function of (arguments, context).")
+            put(self, "approve", fitted(self.approve, f"Tool {self.name}: approve", "arguments", "context"))
+        if self.reconcile is not None:
+            put(self, "reconcile", fitted(self.reconcile, f"Tool {self.name}: reconcile", "key"))
         strict = True if self.parameters.strict else None
-        object.__setattr__(self, "spec", ToolSpec(self.name, self.description, self.parameters.schema, strict))
+        put(self, "spec", ToolSpec(self.name, self.description, self.parameters.schema, strict))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function as if it had not been made a tool."""
@@ -218,20 +121,27 @@ def make_tool(
     """Make a tool of a function; see `tool`."""
     if not callable(function):
         raise UsageError(f"A tool must be a function, not {function!r}.")
-    name = name or tool_name(function)
+    name = checked_name(tool_name(function) if name is None else name)
+    for option, given in {"alone": alone, "thread": thread, "unique": unique, "strict": strict}.items():
+        if not isinstance(given, bool) and (given is not None or option != "strict"):
+            raise UsageError(f"Tool {name}: {option}={given!r}. Give True or False{', or None' if option == 'strict' else ''}.")
     if effect is None:
         effect = "read" if _gives_agent(function) else "once"
     if effect not in _EFFECTS:
         raise UsageError(f"Tool {name}: effect={effect!r} is not one of {', '.join(_EFFECTS)}.")
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise UsageError(f"Tool {name}: retries={retries!r}. Give how often to call again, 0 or more.")
     if retries and effect not in ("read", "keyed"):
         raise UsageError(f'Tool {name}: retries={retries} needs effect="read" or effect="keyed", or a call could be made twice.')
     if effect == "transaction" and (_is_async(function) or not thread):
         raise UsageError(f'Tool {name}: effect="transaction" needs a sync function on a thread of its own.')
-    if timeout is not None and not timeout > 0:
-        raise UsageError(f"Tool {name}: timeout={timeout!r} must be more than 0 seconds.")
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
+        raise UsageError(f"Tool {name}: timeout={timeout!r}. Give a number of seconds, more than 0.")
+    if description is not None and not isinstance(description, str):
+        raise UsageError(f"Tool {name}: description={description!r}. Give a text.")
     told = description if description is not None else describe(function)[0]
     return Tool(
-        name=_checked_name(name),
+        name=name,
         description=told,
         function=function,
         parameters=parameters(function, context_type=Context, strict=strict, name=name),
@@ -256,9 +166,10 @@ def tool_name(function: Callable[..., Any]) -> str:
     return cast(str, name)
 
 
-def _checked_name(name: str) -> str:
-    if not name or len(name) > 64 or not all(char.isascii() and (char.isalnum() or char in "_-") for char in name):
-        raise UsageError(f"A tool cannot be called {name!r}: use @tool(name=...) with 1 to 64 of a-z, A-Z, 0-9, _ and -.")
+def checked_name(name: Any, given: str = "@tool(name=...)") -> str:
+    """A name under which a model may be offered something; `given` is where another can be given. Raises `UsageError`."""
+    if not isinstance(name, str) or not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name):
+        raise UsageError(f"A tool cannot be called {name!r}: use {given} with 1 to 64 of a-z, A-Z, 0-9, _ and -.")
     return name
 
 

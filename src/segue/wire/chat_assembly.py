@@ -44,7 +44,7 @@ def broken(what: str, provider: str) -> BadReply:
 class Assembly:
     """What came of one reply so far. A whole body is taken as a stream of one piece that nobody watches."""
 
-    finish = ""
+    finish = ""  # what stands on the class stays as it is in many replies
     model = ""
     usage: Any = None
     _half = ""  # of a surrogate pair, which is shown when its other half has come

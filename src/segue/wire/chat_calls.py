@@ -37,7 +37,7 @@ class _Parts:
 class Calls:
     """The calls so far, in the order in which they began. Calls that came whole and calls in pieces are never in one reply."""
 
-    _legacy: _Parts | None = None
+    _legacy: _Parts | None = None  # on the class, as for most replies it stays so
 
     def __init__(self) -> None:
         self._whole: list[Call] = []
@@ -45,7 +45,7 @@ class Calls:
         self._at: dict[int, _Parts] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._calls)
+        return bool(self._calls or self._whole)
 
     def take_whole(self, call: dict[str, Json]) -> None:
         """Take a call that came whole: nothing before or after it is a piece of it."""

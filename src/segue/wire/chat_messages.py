@@ -44,14 +44,29 @@ def _call(call: Call) -> dict[str, Any]:
 
 def from_chat(messages: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
     """Read chat-completions dictionaries, or a client's objects for them. Raises `UsageError` that names the first that is neither."""
+    fault = _no_list(messages)
+    if fault:
+        raise UsageError(fault)
     read: list[Message] = []
     names: dict[str, str] = {}
     for place, message in enumerate(messages):
+        if not isinstance(message, Mapping) and not hasattr(message, "model_dump"):
+            hint = ' Write {"role": "user", "content": ...}.' if isinstance(message, str) else ""
+            raise UsageError(f"messages[{place}] must be a chat-completions message, not {type(message).__name__}.{hint}")
         try:
             read.append(_read(message if isinstance(message, Mapping) else message.model_dump(), names))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UsageError(f"messages[{place}] is not a chat-completions message ({type(error).__name__}: {error}).") from None
     return tuple(read)
+
+
+def _no_list(messages: Any) -> str:
+    """What is wrong with messages that are no list of them; a text and a dictionary can be iterated as well."""
+    if isinstance(messages, str):
+        return 'The messages are a text, not a list. Write [{"role": "user", "content": ...}].'
+    if isinstance(messages, Mapping) or hasattr(messages, "model_dump"):
+        return "The messages are one message, not a list. Put it into a list: [message]."
+    return "" if isinstance(messages, Iterable) else f"The messages must be a list, not {type(messages).__name__}."
 
 
 def _read(message: Mapping[str, Any], names: dict[str, str]) -> Message:

@@ -4,6 +4,7 @@ Of the provider's own words only short codes are kept: bodies may hold keys, pro
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from segue.errors import BadReply, ContextTooLong, ProviderError, ProviderRefused, ProviderTimeout, RateLimited
 from segue.wire.jsontext import loads
@@ -43,22 +44,34 @@ _MONTHS = {"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * at : 3 * at + 3].lower(): 
 _DATE = re.compile(r"\w{3}, (\d{2}) (\w{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT", re.ASCII)
 
 
-def error_from(status: int, body: bytes, headers: Mapping[str, str], *, provider: str = "", now: float | None = None) -> ProviderError:
-    """The error that an HTTP answer with this status means. `headers` has lower-case names; `now` is seconds since the epoch."""
+def error_from(
+    status: int, body: bytes, headers: Mapping[str, str], *, provider: str = "", now: float | None = None, url: str = ""
+) -> ProviderError:
+    """The error that an HTTP answer with this status means. `headers` has lower-case names; `now` is seconds since the epoch.
+
+    `url` is where the request went; the words show it without what may be secret.
+    """
     try:
         said = loads(body)
     except ValueError:
         said = None
-    return error_of(said, provider=provider, status=status, retry_after=retry_after(headers, now))
+    return error_of(said, provider=provider, status=status, retry_after=retry_after(headers, now), url=url)
 
 
-def error_of(said: Json, *, provider: str = "", status: int | None = None, retry_after: float | None = None) -> ProviderError:
+def error_of(
+    said: Json, *, provider: str = "", status: int | None = None, retry_after: float | None = None, url: str = ""
+) -> ProviderError:
     """The error that an error object means: in an answer's body, in a reply that calls itself good, or in a stream."""
     codes, words = _codes_and_words(said)
     if status is None or status < 300:
         status = next((int(code) for code in codes if code.isdigit() and 400 <= int(code) <= 599), None)
     kind, retryable, meaning, mend = _meaning(status, codes, words)
-    shown = ", ".join(([f"HTTP {status}"] if status else []) + [code for code in codes if code != str(status)])
+    place = public_url(url)
+    if status in (404, 405) and kind is ProviderRefused and not _is_own(said):
+        mend = "Look at the base URL" if "/v1" in place else "Look at the base URL: it usually ends in /v1"
+    told = [f"HTTP {status}"] if status else []
+    told += [code for code in codes if code != str(status)]
+    shown = ", ".join([*told, f"at {place}"] if place else told)
     param = _param(said)
     about = f" about {param}" if param else ""
     text = f"{provider or 'The provider'} {meaning}{f' ({shown})' if shown else ''}{about}. {mend}."
@@ -68,6 +81,25 @@ def error_of(said: Json, *, provider: str = "", status: int | None = None, retry
     if isinstance(error, RateLimited):
         error.retry_after = retry_after
     return error
+
+
+def public_url(url: str) -> str:
+    """A URL as an error may show it: scheme, host, port and path, without user and query. Empty for what is no URL."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _is_own(said: Json) -> bool:
+    """Whether an answer is an error of the API, and not of some other server or page at its address."""
+    error = error_in(said) if isinstance(said, dict) else None
+    return isinstance(error, str) or (isinstance(error, dict) and "message" in error)
 
 
 def error_in(answer: Mapping[str, Json]) -> Json | None:
