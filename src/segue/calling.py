@@ -9,9 +9,16 @@ from segue.agent import Edge, Guard
 from segue.tools.tool import Context
 
 
-async def called(function: Callable[..., Any], *given: Any) -> Any:
-    """Call a function of the user's that was fitted when it was taken in (`segue.tools.functions`)."""
-    return await value_of(function(*given))
+async def called(function: Callable[..., Any], *given: Any, role: str) -> Any:
+    """Call a function of the user's that was fitted when it was taken in (`segue.tools.functions`).
+
+    What it raises is passed on, with a note that tells its `role`.
+    """
+    try:
+        return await value_of(function(*given))
+    except Exception as error:
+        error.add_note(f"in {role}")
+        raise
 
 
 async def value_of(value: Any) -> Any:
@@ -22,7 +29,7 @@ async def value_of(value: Any) -> Any:
 async def guarded(guards: Sequence[Guard], context: Context[Any], subject: Any) -> tuple[str, str] | None:
     """The name and reason of the first guard that says no."""
     for guard in guards:
-        reason = await called(guard.function, context, subject)
+        reason = await called(guard.function, context, subject, role=f"the {guard.kind} guard {guard.name} of agent {context.agent!r}")
         if reason is not None:
             return guard.name, str(reason)
     return None
@@ -30,4 +37,6 @@ async def guarded(guards: Sequence[Guard], context: Context[Any], subject: Any) 
 
 async def is_open(edge: Edge, context: Context[Any]) -> bool:
     """Whether a handoff may be made now (R18)."""
-    return edge.when is None or bool(await called(edge.when, context))
+    if edge.when is None:
+        return True
+    return bool(await called(edge.when, context, role=f"when= of the handoff from agent {context.agent!r} to {edge.target!r}"))

@@ -4,9 +4,9 @@ What they do becomes an event; nothing is decided here that the core could decid
 import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Literal
+from typing import Any
 
-from segue.agent import Agent, Edge
+from segue.agent import Agent
 from segue.calling import called, guarded, is_open
 from segue.core.conversation import Conversation
 from segue.core.events import (
@@ -40,7 +40,7 @@ async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted
     text = await _instructions(agent, world, c)
     events: list[Event] = [] if c.instructions.get(agent.name) == text else [InstructionsRendered(agent.name, text)]
     if member.guards["input"] and not _has_spoken(agent, c):
-        refusal = await _guarded(world, c, member, "input", _input_text(c))
+        refusal = await guarded(member.guards["input"], world.context(c), _input_text(c))
         if refusal:
             yield [*events, _guard_end("input guard", *refusal)]
             return
@@ -104,39 +104,17 @@ async def _instructions(agent: Agent, world: World, c: Conversation) -> str:
     if isinstance(instructions, str):
         return instructions
     assert callable(instructions)
-    try:
-        text = await called(instructions, world.context(c))
-    except Exception as error:
-        error.add_note(f"in the instructions function of agent {agent.name!r}")
-        raise
+    text = await called(instructions, world.context(c), role=f"the instructions function of agent {agent.name!r}")
     if not isinstance(text, str):
         raise UsageError(f"The instructions function of {agent.name} returned {type(text).__name__}; it must return text.")
     return text
-
-
-async def _guarded(world: World, c: Conversation, member: Member, kind: Literal["input", "output"], subject: Any) -> tuple[str, str] | None:
-    guards = member.guards[kind]
-    try:
-        return await guarded(guards, world.context(c), subject)
-    except Exception as error:
-        names = " or ".join(guard.name for guard in guards)
-        error.add_note(f"in the {kind} guard {names} of agent {member.agent.name!r}")
-        raise
-
-
-async def _is_open(world: World, c: Conversation, member: Member, edge: Edge) -> bool:
-    try:
-        return await is_open(edge, world.context(c))
-    except Exception as error:
-        error.add_note(f"in when= of the handoff from agent {member.agent.name!r} to {edge.target!r}")
-        raise
 
 
 async def _request(world: World, c: Conversation, member: Member, text: str) -> ModelRequest:
     agent = member.agent
     messages = await _view(world, c, member)
     closed = (
-        frozenset([offer.spec.name for offer in member.conditional if not await _is_open(world, c, member, offer.edge)])
+        frozenset([offer.spec.name for offer in member.conditional if not await is_open(offer.edge, world.context(c))])
         if member.conditional
         else OPEN
     )
@@ -165,11 +143,8 @@ async def _view(world: World, c: Conversation, member: Member) -> Sequence[Messa
     if not callable(choose):
         return messages
     shown = [as_chat(message) for message in messages]
-    try:
-        chosen = await called(choose, world.context(c), [dict(message) for message in shown])
-    except Exception as error:
-        error.add_note(f"in the view function for agent {frame.agent!r}")
-        raise
+    role = f"the view function for agent {frame.agent!r}"
+    chosen = await called(choose, world.context(c), [dict(message) for message in shown], role=role)
     if not isinstance(chosen, list):
         raise UsageError(f"The view function for {frame.agent} returned {type(chosen).__name__}; it must return a list of messages.")
     read = from_chat(chosen)  # as a whole, because an answer is known by the call before it
@@ -191,7 +166,7 @@ async def _judge(world: World, c: Conversation, member: Member, reply: Reply) ->
             answer = typed.read(answer)
         except ArgumentsRefused as error:
             return f"Your answer does not fit what is asked for: {error}. Answer again, with a JSON object that fits the schema only.", None
-    refusal = await _guarded(world, c, member, "output", answer)
+    refusal = await guarded(member.guards["output"], world.context(c), answer)
     if refusal:
         return refusal[1], _guard_end("output guard", *refusal)
     return None, None

@@ -35,6 +35,7 @@ from segue.recovery import left, recover
 from segue.response import Response
 from segue.streams import Stream, SyncStream
 from segue.team import Team
+from segue.tools.results import swarms
 from segue.tools.tool import as_json
 from segue.transaction import refuse_transactions
 from segue.world import InnerAnswer, InnerWaits, World
@@ -64,7 +65,7 @@ class Runner:
         on_change: OnChange = "adopt",
     ) -> None:
         if not isinstance(entry, Agent):
-            other = " That is segue.swarm's: Swarm().run takes it." if type(entry).__module__.startswith("segue.swarm") else ""
+            other = f" That is {name}: Swarm().run takes it." if (name := swarms(entry)) else ""
             raise UsageError(f"Runner needs the entry Agent, not {entry!r}.{other}")
         self.team = Team(entry, agents)
         self.journal = given_journal(journal)

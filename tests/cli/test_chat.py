@@ -1,5 +1,6 @@
 import json
 import stat
+from contextlib import contextmanager
 
 import pytest
 
@@ -202,37 +203,36 @@ agent = Agent("Cashier", tools=[pay])
 """
 
 
-@pytest.mark.parametrize(("answer", "outcome"), [("y", "→ paid 5"), ("n", "denied:")])
-def test_a_call_that_needs_an_approval_is_made_when_the_person_says_so_and_not_else(answer, outcome, tmp_path):
-    (tmp_path / "till.py").write_text(APPROVED)
+@contextmanager
+def asked_to_pay(folder):
+    """A terminal at the question whether 5 may be paid."""
+    (folder / "till.py").write_text(APPROVED)
     with in_thread(chat_completions(calls(("pay", '{"amount": 5}')), says("That is that."))) as server:
-        env = surroundings(tmp_path, OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=server.url)
-        with on_terminal("chat", "till.py", env=env, cwd=tmp_path) as terminal:
+        env = surroundings(folder, OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=server.url)
+        with on_terminal("chat", "till.py", env=env, cwd=folder) as terminal:
             terminal.wait_for("› ")
             terminal.type("Pay 5.")
             terminal.wait_for('{"amount":5}')
             terminal.wait_for("Make this call? [y]es, [n]o and why, [e]dit: ")
-            terminal.type(answer)
-            terminal.wait_for(outcome)
+            yield terminal
             terminal.wait_for("That is that.")
             assert terminal.leave() == 0
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("y", "→ paid 5"), ("n", "denied:")])
+def test_a_call_that_needs_an_approval_is_made_when_the_person_says_so_and_not_else(answer, outcome, tmp_path):
+    with asked_to_pay(tmp_path) as terminal:
+        terminal.type(answer)
+        terminal.wait_for(outcome)
 
 
 def test_edited_arguments_that_do_not_fit_the_tool_are_told_and_the_question_stays_open(tmp_path):
-    (tmp_path / "till.py").write_text(APPROVED)
-    with in_thread(chat_completions(calls(("pay", '{"amount": 5}')), says("That is that."))) as server:
-        env = surroundings(tmp_path, OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=server.url)
-        with on_terminal("chat", "till.py", env=env, cwd=tmp_path) as terminal:
-            terminal.wait_for("› ")
-            terminal.type("Pay 5.")
-            terminal.wait_for("[e]dit: ")
-            terminal.type("e")
-            terminal.wait_for('Arguments: {"amount":5}')
-            terminal.press("u")
-            terminal.type('{"amount": "lots"}')
-            terminal.wait_for("amount: Input should be a valid integer")
-            terminal.wait_for("[e]dit: ")
-            terminal.type("y")
-            terminal.wait_for("→ paid 5")
-            terminal.wait_for("That is that.")
-            assert terminal.leave() == 0
+    with asked_to_pay(tmp_path) as terminal:
+        terminal.type("e")
+        terminal.wait_for('Arguments: {"amount":5}')
+        terminal.press("u")
+        terminal.type('{"amount": "lots"}')
+        terminal.wait_for("amount: Input should be a valid integer")
+        terminal.wait_for("[e]dit: ")
+        terminal.type("y")
+        terminal.wait_for("→ paid 5")

@@ -2,7 +2,6 @@
 They are made here alone, of what click's context has of the command that runs. Nothing is run here."""
 
 import os
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from segue.cli.safe import visible
 from segue.crashtest.stores import shown
 from segue.journal.base import Journal
+from segue.journal.resolve import is_postgresql
 
 _OWN = "segue.journal"
 """In click's context: where the journal is that the target's Runner brings along."""
@@ -50,7 +50,7 @@ def going_on(conversation: str) -> str:
 
 def for_workers(place: str) -> bool:
     """Whether workers can drive the conversations of a journal: those of a PostgreSQL database alone."""
-    return re.match(r"postgres(ql)?://", place) is not None
+    return is_postgresql(place)
 
 
 def target() -> str:

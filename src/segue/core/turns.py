@@ -141,11 +141,12 @@ def _index(turn: Turn, event: CallEvent) -> int:
     place = event.place
     try:
         index = int(place.rpartition(".")[2])
-        if turn.slots[index].place == place:
-            return index
+        found = turn.slots[index].place == place
     except (ValueError, IndexError):
-        pass
-    raise IllegalEvent(f"There is no call at {place}.")
+        found = False
+    if not found:
+        raise IllegalEvent(f"There is no call at {place}.")
+    return index
 
 
 def _started(slot: Slot, event: ToolStarted, drive: int) -> Slot:

@@ -30,7 +30,7 @@ def journal_from(name: Named) -> Journal:
         raise UsageError(f'journal={text!r}: give a path ("segue.db"), "postgresql://host/database", "memory:", or a journal that is made.')
     if text == "memory:":
         return MemoryJournal()
-    if re.match(r"postgres(ql)?://", text):
+    if is_postgresql(text):
         from segue.journal.postgres import PostgresJournal  # an extra
 
         return PostgresJournal(text)
@@ -39,6 +39,11 @@ def journal_from(name: Named) -> Journal:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         raise UsageError(f'journal={text!r}: there is no such kind. Give a path, "sqlite:///path", "postgresql://..." or "memory:".')
     return _file(text)
+
+
+def is_postgresql(name: str) -> bool:
+    """Whether a journal's name is the address of a PostgreSQL database."""
+    return re.match(r"postgres(ql)?://", name) is not None
 
 
 def _file(path: str) -> Journal:
