@@ -17,6 +17,7 @@ from segue.model import Model, ModelRequest, Restarted, TextDelta, ToolSpec
 from segue.models import OpenAIChat, OpenAIResponses
 from segue.models.carrier import Clock
 from segue.wire.openai_responses_server import StreamEncoder, encode_reply
+from tests.acting import until
 from tests.loopback import DONE, HANG, RESET, Loopback, begun, call, chunk, completion, stream, usage_chunk, whole
 
 HELLO = [chunk("Hel"), chunk("lo"), chunk(finish="stop"), usage_chunk(5, 2), DONE]
@@ -235,20 +236,17 @@ async def test_a_clients_stream_that_breaks_is_tried_again():
 
 
 async def test_a_clients_stream_that_is_left_early_stops():
-    given = []
+    reading: list[threading.Thread] = []
 
     def endless() -> Iterator[Any]:
+        reading.append(threading.current_thread())
         while True:
-            given.append(1)
             yield CHUNKS[0]
 
     pieces = OpenAIChat("m", client=Fake(endless)).reply(ModelRequest([User("Hi")], stream=True))
     await anext(pieces)
     await pieces.aclose()
-    await asyncio.sleep(0.02)
-    seen = len(given)
-    await asyncio.sleep(0.02)
-    assert len(given) == seen
+    await until(lambda: not reading[0].is_alive())
 
 
 class Refused(Exception):
