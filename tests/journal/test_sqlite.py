@@ -268,9 +268,10 @@ async def test_a_journal_that_is_dropped_lets_go_of_threads_and_files(path, thre
     for thread in ending:
         thread.join(timeout=60)
     assert threads() == []
-    assert not os.path.exists(f"{path}-wal")  # the last connection was closed
     assert not await other.alive("d_1")
+    assert len(await other.read("c")) == 1
     await other.aclose()
+    assert not os.path.exists(f"{path}-wal")  # this was the last connection
 
 
 def test_a_process_that_ends_without_closing_has_written_what_it_was_asked(path):

@@ -124,14 +124,16 @@ class SqliteJournal:
 
     async def aclose(self) -> None:
         """Finish what is being written; let go of the file, the drivers and the threads."""
-        for ending in [thread.stop() for thread in (self._reader, self._writer)]:
+        for thread in (self._reader, self._writer):  # in turn: of two that close at once, SQLite takes neither for the last
+            ending = thread.stop()
             while ending is not None and ending.is_alive():
                 await asyncio.sleep(PAUSE)
         self._locks.close()
 
     def close(self) -> None:
         """`aclose` for code without an event loop."""
-        for ending in [thread.stop() for thread in (self._reader, self._writer)]:
+        for thread in (self._reader, self._writer):
+            ending = thread.stop()
             if ending is not None:
                 ending.join()
         self._locks.close()

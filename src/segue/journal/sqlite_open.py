@@ -96,9 +96,11 @@ class Database(Forked):
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
         with self._lock:
-            db, self._db = self._db, None
-            if db is not None:
-                db.close()
+            if self._db is not None:
+                try:
+                    self._db.close()
+                finally:
+                    self._db = None
 
     def before_fork(self) -> None:
         """Close the connection; what is being written with it is waited for."""
