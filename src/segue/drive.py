@@ -83,6 +83,8 @@ class Drive:
         self._stop: RunEnded | None = None
         self._ending: asyncio.Task[None] | None = None
         self._begun = 0.0
+        self._timed = ""
+        """The run whose time is counted, since `_begun`."""
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None
         """The task that is inside the loop; `None` while the consumer holds an item."""
@@ -131,7 +133,9 @@ class Drive:
         Closing the iterator, or cancelling the task that consumes it, ends the run, whole. A run that fails is ended, and
         `error` is set; nothing is raised but `CancelledError`, and what the journal raises.
         """
-        self._open(opening)
+        self._task, self._begun = asyncio.current_task(), self.event_loop.time()
+        self._start(opening)
+        self._time(self.driven)
         try:
             if self._stop is not None:
                 raise Stopped
@@ -170,13 +174,14 @@ class Drive:
             self._task = None
             self._finish()
 
-    def _open(self, opening: Sequence[Event]) -> None:
-        self._begun = self.event_loop.time()
-        self._task = asyncio.current_task()
-        self._start(opening)
-        limit = self.conversation.run.limits.run_timeout
-        if limit is not None:
-            self._timer = self.event_loop.call_later(max(0.0, limit - self.driven), self._timed_out, limit)
+    def _time(self, driven: float) -> None:
+        """Begin to count the time of the run that goes on now, which was driven for so many seconds already."""
+        run = self.conversation.run
+        self._timed, self.driven, self._begun = run.id, driven, self.event_loop.time()
+        if self._timer is not None:
+            self._timer.cancel()
+        limit = run.limits.run_timeout
+        self._timer = None if limit is None else self.event_loop.call_later(max(0.0, limit - driven), self._timed_out, limit)
 
     def _start(self, opening: Sequence[Event]) -> None:
         ledger, code = self.ledger, self.world.team.fingerprint
@@ -227,11 +232,10 @@ class Drive:
                     assert_never(steps[0])
             for event in await self._flush():
                 yield event
-            if not ready:
-                continue
-            calls = self._begin(ready)
-            while calls is not None and calls.under_way:
-                for item in await self._take(calls):
+            if ready:
+                self._begin(ready)
+            while self._calls is not None and self._calls.under_way:
+                for item in await self._take(self._calls):
                     yield item
         while self.ledger.pending:  # late results that came with the last append
             for event in await self._flush():
@@ -245,7 +249,7 @@ class Drive:
         self.ledger.decide(*decided)  # at once, so that a cancel in between leaves no call started that is not begun
         return ready
 
-    def _begin(self, ready: Sequence[Ready]) -> Calls | None:
+    def _begin(self, ready: Sequence[Ready]) -> None:
         """Make calls side by side, whose starts are written down; what came of them is appended as it comes."""
         if self.ledger.met:  # what others wrote may have ended a call before it was begun
             turn = self.conversation.turn
@@ -253,7 +257,6 @@ class Drive:
             ready = [one for one in ready if any(one.start is start for start in starts)]
         if self._calls is not None:
             self._calls.begin(ready)
-        return self._calls
 
     async def _take(self, calls: Calls) -> Sequence[Item]:
         """Wait for calls, and write down what came of them; what is told of that."""
@@ -263,17 +266,16 @@ class Drive:
 
     async def _came(self, ended: Sequence[Ended]) -> Sequence[Event]:
         """Write down what came of calls. A transaction's outcome is written already, or its conversation was taken over."""
-        met = False
+        meet = False
         for one in ended:
             if one.call.commit is not None and (type(one.value) is Stored or isinstance(one.error, JournalConflict)):
-                met = True
+                meet = True
             elif one.call.commit is not None and isinstance(one.error, JournalError):
                 self.ledger.lost = True
                 raise one.error
             else:
                 self._outcome(one)
-        events = await self.ledger.flush(meet=True) if met else []
-        return [*events, *await self._flush()] if met and self.world.told else await self._flush()
+        return await self._flush(meet=meet)
 
     def _outcome(self, ended: Ended) -> None:
         """Decide what a call came to; where it is not waited for any more, its result is a late one."""
@@ -305,9 +307,11 @@ class Drive:
     def _transact(self, call: Ready, work: Callable[[], Any]) -> Stored:
         return transacted(self.world, self.ledger, self._fence, call, work)
 
-    async def _flush(self) -> Sequence[Event]:
-        """Append what was decided; give back what has happened if somebody is told."""
-        events = await self.ledger.flush()
+    async def _flush(self, *, meet: bool = False) -> Sequence[Event]:
+        """Append what was decided; give back what has happened if somebody is told. `meet`: others are known to have written."""
+        events = await self.ledger.flush(meet=meet)
+        if self.conversation.run.id != self._timed and not self.over:
+            self._time(0.0)  # a queued run has begun: its time is its own (R19)
         if self._calls is not None:
             self._calls.catch_up()
         return events if self.world.told else ()
@@ -342,17 +346,14 @@ class Drive:
         self._finish()
 
     def _leave(self) -> None:
-        """Leave the run as it is, as a crash would: nobody here waits for it, and another driver goes on."""
+        """Leave the run as it is, as a crash would: another driver goes on with it, or has it already."""
         self.ledger.lost, self.ledger.pending = True, []
         if self._calls is not None:
             self._calls.leave()
 
     def _fenced(self) -> None:
         """Another driver has the conversation: what was begun here is told to it when it ends, and nothing more is done."""
-        self.ledger.lost = True
-        self.ledger.pending = []
-        if self._calls is not None:
-            self._calls.leave()
+        self._leave()
         if self.ledger.conversation.status in (Status.MODEL, Status.TOOLS):
             words = f"Another driver has taken conversation {self.conversation.id} over, and goes on with it."
             self.error = ConversationBusy(words, conversation=self.conversation.id)

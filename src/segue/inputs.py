@@ -4,7 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from segue.core.conversation import Conversation
-from segue.core.events import AllowanceGiven, ApprovalAsked, ApprovalDecided, DriveStarted, Event, InputGiven, ToolLate, ToolSettled
+from segue.core.events import (
+    AllowanceGiven,
+    ApprovalAsked,
+    ApprovalDecided,
+    DriveStarted,
+    Event,
+    InputGiven,
+    Started,
+    ToolLate,
+    ToolSettled,
+)
 from segue.core.fold import apply, as_left
 from segue.core.messages import Message, System, User
 from segue.core.view import check
@@ -45,7 +55,7 @@ def _text(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def earlier_run(stored: Sequence[Stored], run: InputGiven) -> Conversation | None:
+def earlier_run(stored: Sequence[Stored], run: InputGiven, earlier: tuple[Message, ...] = ()) -> Conversation | None:
     """The conversation as the run with the same key left it; `None` if there is no such run.
 
     Raises `KeyReused` if that run was given another input.
@@ -55,7 +65,9 @@ def earlier_run(stored: Sequence[Stored], run: InputGiven) -> Conversation | Non
         return None
     found = stored[at].event
     assert isinstance(found, InputGiven)
-    if found.messages != run.messages:
+    opened = stored[0].event
+    before = opened.messages if isinstance(opened, Started) and at == 1 else ()
+    if (before, found.messages, found.context) != (earlier, run.messages, run.context):
         raise KeyReused(f"The key {run.key!r} was used for another input of this conversation.")
     c = Conversation()
     for row in stored:

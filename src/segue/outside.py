@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from segue.core.conversation import Conversation
+from segue.core.conversation import Conversation, Status
 from segue.core.events import CANCELLED, DriveStarted, Event, InputGiven, Started, ToolFailed, ToolStarted, ToolUnknown
 from segue.core.fold import replay
 from segue.core.messages import Json
@@ -15,6 +15,9 @@ from segue.openings import decided, existing, past, taken_over
 
 Opening = Callable[[Conversation], Sequence[Event] | Conversation]
 """Says which events an act is, by the conversation as it stands; or gives a conversation, where there is nothing to append."""
+
+_DRIVEN = (Status.MODEL, Status.TOOLS)
+"""Where a driver has something to do."""
 
 ATTEMPTS = 100
 """How often an act is tried; each time, somebody else has got something done."""
@@ -36,6 +39,9 @@ async def tell(journal: Journal, conversation: str, opening: Opening, *, at: flo
         if not events:
             return c
         after = replay(events, c)
+        if c.status not in (Status.NEW, *_DRIVEN) and after.status in _DRIVEN:
+            events = [DriveStarted(""), *events]  # who drove it last is done with it, and must not seem to drive what is left to do now
+            after = replay(events, c)
         try:
             await journal.append(conversation, c.seq + 1, list(events), at=at, summary=summary_of(after))
         except JournalConflict:

@@ -17,7 +17,6 @@ from segue.core.events import (
 )
 from segue.core.limits import cost_of
 from segue.core.messages import Assistant, Message, Reply, System, User
-from segue.core.turns import CUT
 from segue.core.view import check, view
 from segue.errors import ArgumentsRefused, BadReply, GuardTripped, ProviderError, SegueError, UsageError
 from segue.model import Delta, ModelRequest, ReasoningDelta, Restarted, TextDelta
@@ -80,7 +79,7 @@ async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted
                 await said.aclose()  # whoever leaves early does not leave a connection to the garbage collector
         span.replied(reply)
     refused, ends = await _judge(world, c, member, reply)
-    if refused is None and (reply.calls or not _cut(reply)):
+    if refused is None and not reply.calls and reply.whole:  # what stands beside calls is no output, and was not judged
         for delta in held:
             yield delta
     seconds = time.perf_counter() - started
@@ -141,7 +140,7 @@ async def _view(world: World, c: Conversation, member: Member) -> Sequence[Messa
     edge = world.team.member(frame.via).edges.get(frame.agent) if frame.via in world.team else None
     choose = edge.view if edge and callable(edge.view) else member.agent.view
     if not callable(choose):
-        return messages
+        raise UsageError(f"{frame.agent} is shown what a view function of the handoff from {frame.via} chooses, and this code has none.")
     shown = [as_chat(message) for message in messages]
     role = f"the view function for agent {frame.agent!r}"
     chosen = await called(choose, world.context(c), [dict(message) for message in shown], role=role)
@@ -157,7 +156,7 @@ async def _view(world: World, c: Conversation, member: Member) -> Sequence[Messa
 
 async def _judge(world: World, c: Conversation, member: Member, reply: Reply) -> tuple[str | None, RunEnded | None]:
     """Hold a final reply against the output type and the guards: the words it is given back with, and the run's end."""
-    if reply.calls or _cut(reply):
+    if reply.calls or not reply.whole:
         return None, None
     answer: Any = reply.text or ""
     typed = _output_type(member.agent, c)
@@ -175,10 +174,6 @@ async def _judge(world: World, c: Conversation, member: Member, reply: Reply) ->
 def _output_type(agent: Agent, c: Conversation) -> Typed | None:
     """What an answer must fit. Who was called may talk to the user: it owes its value to its caller, by the tool that returns."""
     return agent.typed_output if len(c.stack) == 1 else None
-
-
-def _cut(reply: Reply) -> bool:
-    return reply.finish in CUT or bool(reply.refusal)
 
 
 def _has_spoken(agent: Agent, c: Conversation) -> bool:

@@ -23,7 +23,7 @@ from segue.core.events import (
 from segue.core.limits import handoff_refusal, remaining
 from segue.core.messages import Json
 from segue.core.turns import Slot, approval_id
-from segue.errors import ArgumentsRefused
+from segue.errors import ArgumentsRefused, UsageError
 from segue.outcomes import handoff_to, unknown_words
 from segue.pool import Once
 from segue.team import Member, Offer, Return, Team, Transfer
@@ -102,14 +102,20 @@ async def _prepare(world: World, c: Conversation, step: CallTool | Recover) -> R
         names = ", ".join(spec.name for spec in member.specs(c.stack[-2].agent if len(c.stack) > 1 else "")) or "none"
         called_as = slot.call.name if len(slot.call.name) <= 80 else slot.call.name[:80] + "..."
         return ToolFailed(slot.place, "unknown_tool", f"{step.agent} has no tool {called_as!r}. Its tools: {names}.")
-    approved = slot.approval is not None and not slot.approval.inner
     try:
-        arguments = parse(slot.approval.arguments if slot.approval is not None and approved else slot.call.arguments)
+        arguments = parse(_agreed(slot) or slot.call.arguments)
         if isinstance(offer, Transfer | Return):
             return await _generated(world, c, member, slot, offer, arguments)
         return await _ready(world, c, member, slot, offer, arguments)
     except ArgumentsRefused as error:
         return ToolFailed(slot.place, "arguments", str(error), transfer=isinstance(offer, Transfer | Return))
+
+
+def _agreed(slot: Slot) -> str | None:
+    """The arguments with which a call was begun or agreed to, which are not read anew; `None` if neither was."""
+    if slot.started is not None:
+        return slot.started.arguments
+    return slot.approval.arguments if slot.approval is not None and not slot.approval.inner else None
 
 
 def _repeatable(world: World, c: Conversation, slot: Slot, started: ToolStarted, offer: Offer | None) -> bool:
@@ -161,30 +167,38 @@ async def _generated(
         raise ArgumentsRefused(f"{offer.spec.name} takes no arguments.", fields=tuple((name, "unknown") for name in arguments))
     if not await is_open(edge, world.context(c)):
         return ToolFailed(slot.place, "closed_edge", f"Not transferred: the way to {edge.target} is closed now.", transfer=True)
-    refusal = handoff_refusal(c.run.spent, c.run.limits, len(c.stack), kind=edge.kind, active=member.agent.name, target=edge.target)
-    if refusal:
-        return ToolFailed(slot.place, "limit", refusal, transfer=True)
+    if refusal := await guarded(member.guards["tool"], world.context(c), GuardedCall(offer.spec.name, arguments)):
+        return ToolFailed(slot.place, "guard", f"Not transferred: {refusal[1]}", transfer=True)
+    limited = handoff_refusal(c.run.spent, c.run.limits, len(c.stack), kind=edge.kind, active=member.agent.name, target=edge.target)
+    if limited:
+        return ToolFailed(slot.place, "limit", limited, transfer=True)
     return ToolReturned(slot.place, "", handoff_to(world, edge.target, edge, brief=brief, generated=True))
 
 
 async def _ready(
     world: World, c: Conversation, member: Member, slot: Slot, offer: Tool | AgentTool, arguments: dict[str, Json]
 ) -> Ready | Event:
-    text = canonical(arguments)
-    context = _context(world, c, slot, offer, text)
+    guards = member.guards["tool"]
     if isinstance(offer, AgentTool):
+        text = canonical(arguments)
+        context = _context(world, c, slot, offer, text)
         given = arguments.get("input")
         if not isinstance(given, str) or len(arguments) != 1:
             raise ArgumentsRefused("input: a text is needed, and nothing else.", fields=(("input", "a text is needed"),))
-        if refusal := await guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments)):
+        if slot.started is None and (refusal := await guarded(guards, context, GuardedCall(offer.name, arguments))):
             return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
         start = ToolStarted(slot.place, offer.name, text, "keyed", context.key)
         left = remaining(c.run.limits, c.run.spent)
         return Ready(slot, offer, (given, left, slot), {}, context, None, None, start)
-    wants_variables = offer.parameters.context_variables
-    variables = copied(c.context) if wants_variables else None
-    args, kwargs = offer.parameters.bind(arguments, context=context, context_variables=variables)
-    if member.guards["tool"] and (refusal := await guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments))):
+    parameters = offer.parameters
+    values = parameters.values(arguments)
+    if guards or offer.approve is not False or offer.unique:
+        arguments = parameters.settled(arguments, values)
+    text = _agreed(slot) or canonical(arguments)
+    context = _context(world, c, slot, offer, text)
+    variables = copied(c.context) if parameters.context_variables else None
+    args, kwargs = parameters.placed(values, context=context, context_variables=variables)
+    if guards and (refusal := await guarded(guards, context, GuardedCall(offer.name, arguments))):
         return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
     if offer.unique and slot.started is None and (earlier := c.uniques.get(same_call(offer.name, text))) is not None:
         came = earlier if isinstance(earlier, str) else canonical(earlier)
@@ -208,6 +222,8 @@ async def _approval(
     if approval is not None and approval.fingerprint == offer.fingerprint and approval.agent == member.agent.name:
         return None
     needed = offer.approve if isinstance(offer.approve, bool) else await value_of(offer.approve(arguments, context))
+    if needed is None:
+        raise UsageError(f"approve= of {offer.name} returned None: return True, to ask a person, or False.")
     if not needed:
         return None
     if slot.started is not None:  # begun by an earlier drive, under other code: what was agreed to then does not hold for it now

@@ -14,7 +14,7 @@ from segue import clock
 from segue.agent import Agent
 from segue.change import OnChange, checked_change
 from segue.core.conversation import Conversation, Status
-from segue.core.events import CANCELLED, Event, InputGiven
+from segue.core.events import CANCELLED, Event, InputGiven, ToolFailed, ToolUnknown
 from segue.core.limits import DEFAULTS, Limits
 from segue.core.messages import NOTHING, Json
 from segue.core.turns import Slot
@@ -216,14 +216,17 @@ class Runner:
         return Stream(Order(self._desk, conversation, opening, world, busy, key, here=here_only, handed=here, beside=beside))
 
     async def _input(self, name: str, message: Given, run: InputGiven, policy: Busy, c: Conversation) -> list[Event] | Conversation:
-        if run.key is not None and c.seq and (earlier := earlier_run(await self.journal.read(name), run)) is not None:
+        if run.key is not None and c.seq and (earlier := earlier_run(await self.journal.read(name), run, message.earlier)) is not None:
             going_on = earlier.seq == c.seq and c.status in (Status.MODEL, Status.TOOLS)
             return [] if going_on else earlier
         if policy == "interrupt":
             await end_inner(self.journal, name, [slot.place for slot in c.waiting], at=clock.now())
         driven = await self._desk.elsewhere(c)
         entry, reject = self.team.entry.name, policy == "reject"
-        return given(c, run, conversation=name, entry=entry, earlier=message.earlier, reject=reject, driven=driven, now=clock.now())
+        events = given(c, run, conversation=name, entry=entry, earlier=message.earlier, reject=reject, driven=driven, now=clock.now())
+        given_up = [event.place for event in events if isinstance(event, ToolUnknown | ToolFailed)]
+        await end_inner(self.journal, name, given_up, at=clock.now())  # what a dead driver left is given up, and what agents did for it
+        return events
 
     # -- going on
 

@@ -4,7 +4,7 @@ Here names become code, and only here."""
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from segue.agent import Agent, AgentTool, Edge, slug
@@ -124,7 +124,7 @@ def _transfer(edge: Edge) -> Transfer:
 class Team:
     """The agents reachable from an entry agent. Raises `UsageError` where names clash or lead nowhere."""
 
-    def __init__(self, entry: Agent, agents: Iterable[Agent] = ()) -> None:
+    def __init__(self, entry: Agent, agents: Iterable[Agent] = (), others: Container[str] = ()) -> None:
         self.entry = entry
         self.members: dict[str, Member] = {}
         waiting = [entry, *agents]
@@ -138,7 +138,7 @@ class Team:
                 raise UsageError(f"Two different agents are called {agent.name!r}. An agent is found again by its name: rename one.")
         for member in self.members.values():
             for target in member.edges:
-                if target not in self.members:
+                if target not in self.members and target not in others:
                     known_names = ", ".join(sorted(self.members))
                     raise UsageError(
                         f"{member.agent.name} hands off to {target!r}, and there is no such agent. There are: {known_names}. "
@@ -160,7 +160,7 @@ class Team:
 
     def joined(self, agent: Agent) -> "Team":
         """This team and an agent that a tool returned, with what it leads to; a newer agent takes the place of one of its name."""
-        new = Team(agent)
+        new = Team(agent, others=self.members)
         larger = Team.__new__(Team)
         larger.entry = self.entry
         larger.members = {**new.members, **self.members, agent.name: new.members[agent.name]}

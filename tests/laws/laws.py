@@ -26,8 +26,7 @@ from segue.core.events import (
 )
 from segue.core.fold import apply, as_left, replay
 from segue.core.limits import IDLE_DRIVES
-from segue.core.messages import System, User
-from segue.core.turns import CUT
+from segue.core.messages import CUT, System, User
 from segue.core.view import check, view
 from segue.errors import IllegalEvent
 from tests.laws.generator import Journal, snapshot

@@ -42,6 +42,7 @@ def ask_about(asked: ApprovalAsked, screen: Screen, ask: Ask, check: Check = lam
             case "e" | "edit" if not rest:
                 if (verdict := _edited(asked, screen, ask, check)) is not None:
                     return verdict
+                show(asked, screen)  # "y" makes this call, and not the one that was not agreed to
             case _:
                 screen.line("  y makes the call as it is shown. n, or n and a reason, does not, and the model is told.", NOTE)
 

@@ -109,7 +109,7 @@ class Chat:
         self._talk = talk
         self._json = json
         self._screen = talk.screen
-        self._prompt = Prompt(colour=is_terminal(sys.stdout) and self._screen.fancy)
+        self._prompt = Prompt(colour=is_terminal(sys.stdout) and self._screen.fancy and not os.environ.get("NO_COLOR"))
         self._interrupts = 0
         """Since the person last said something; the second one leaves."""
 

@@ -46,13 +46,12 @@ class Choice(NamedTuple):
         ]
 
 
-def choose(agent: Agent, wish: str | None, example: str = "", given: Model | None = None) -> Choice:
+def choose(team: Team, wish: str | None, example: str = "", given: Model | None = None) -> Choice:
     """Choose the model for a team; `given` is its Runner's own. Raises `UsageError` with the mends where there is none."""
     if wish:
         return _named(wish, "named by --model")
     if given is not None:
         return Choice(None, given.name, "the Runner's own")
-    team = Team(agent)
     own = [one for one in everyone(team) if one.model is not None]
     if own and len(own) == len(list(everyone(team))):
         return Choice(None, _names(own), "the agents' own")

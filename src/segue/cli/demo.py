@@ -24,6 +24,7 @@ from segue.cli.talk import Talk
 from segue.cli.target import Target
 from segue.response import Response
 from segue.runner import Runner
+from segue.team import Team
 from segue.views.words import counted
 
 Rows = list[tuple[str, ...]]
@@ -69,7 +70,7 @@ def demo(example: str, model: str | None, auto: bool) -> None:
     that is killed in the middle of it, to see another one go on.
     """
     shown = _acme(_kept_acme()) if example == "acme" else _airline()
-    choice = choose(shown.agent, model, example)
+    choice = choose(Team(shown.agent), model, example)
     banner(choice)
     named = model or (choice.name if choice.stand_in else None)
     if auto or not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -7,7 +7,6 @@ import click
 
 from segue.cli.safe import json_text, visible
 from segue.cli.target import load
-from segue.team import Team
 from segue.views import drawing
 from segue.views.graph import graph as graph_of
 
@@ -22,7 +21,7 @@ def graph(target: str, form: str, json: bool) -> None:
     In the tree, an arrow up points to an agent that is drawn elsewhere. Handoffs may be conditional, carry a brief, or come
     back. Nothing is called, and no model is asked.
     """
-    drawn = graph_of(Team(load(target).agent))
+    drawn = graph_of(load(target).team)
     match "json" if json else form:
         case "tree":
             click.echo(visible(drawing.tree(drawn, width=_width())))

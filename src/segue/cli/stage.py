@@ -18,7 +18,7 @@ from segue.runner import Runner
 def prepared(target: str, model: str | None) -> tuple[Target, Choice]:
     """What a target names, and the model that replies, which people are told."""
     found = load(target)
-    choice = choose(found.agent, model, found.example, found.runner.model if found.runner is not None else None)
+    choice = choose(found.team, model, found.example, found.runner.model if found.runner is not None else None)
     banner(choice)
     return found, choice
 

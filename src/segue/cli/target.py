@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from segue.agent import Agent
 from segue.errors import UsageError
 from segue.runner import Runner
+from segue.team import Team
 
 T = TypeVar("T")
 
@@ -32,6 +33,11 @@ class Target(NamedTuple):
     agent: Agent
     module: str
     runner: Runner | None = None
+
+    @property
+    def team(self) -> Team:
+        """The agents that belong to it: a Runner may name some that nothing else leads to."""
+        return self.runner.team if self.runner is not None else Team(self.agent)
 
     @property
     def example(self) -> str:

@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from segue.core.events import Event
 from segue.core.messages import Assistant, Message, System, ToolAnswer, User
-from segue.errors import JournalDamaged, JournalNewer
+from segue.errors import JournalDamaged, JournalError, JournalNewer
 
 VERSION = 1
 
@@ -41,7 +41,16 @@ def encode(event: Event) -> tuple[str, int, bytes]:
         stored = to_json(data)
     except PydanticSerializationError:  # half a surrogate pair: no UTF-8, but sound JSON as an escape
         stored = json.dumps(data, separators=(",", ":")).encode()
+    if b"NaN" in stored or b"Infinity" in stored:
+        _check_finite(data, event)
     return type(event).__name__, VERSION, stored
+
+
+def _check_finite(data: Any, event: Event) -> None:
+    try:
+        json.dumps(data, allow_nan=False)
+    except ValueError:
+        raise JournalError(f"A {type(event).__name__} holds a number that is not finite: it could not be read back.") from None
 
 
 def decode(kind: str, version: int, data: bytes | str) -> Event:

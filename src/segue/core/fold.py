@@ -175,7 +175,7 @@ def _replied(c: Conversation, event: ModelReplied) -> Conversation:
     if end_due(c) is not None:
         raise IllegalEvent("A reply came when the run was to be ended.")
     reply = event.reply
-    whole = reply.finish not in turns.CUT and not reply.refusal
+    whole = reply.whole
     if reply.calls and whole:
         turn, ids = turns.open_turn(c.turns + 1, event.agent, reply, c.ids)
         return c._replace(**_counts(c, event), status=Status.TOOLS, turn=turn, ids=ids)

@@ -3,6 +3,7 @@ Counts run from the input, over crashes and decisions: they are folded from the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from math import inf
 from typing import Any, NamedTuple
 
 from segue.core.messages import NOTHING, Json, Usage
@@ -37,13 +38,13 @@ class Limits:
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self) if f.name != "prices"):
             value, least = getattr(self, name), _LEAST.get(name, 0)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= least):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < inf):
                 raise UsageError(f"Limits({name}={value!r}): give a number that is not below {least}, or None for no limit.")
         if self.prices is not None and not isinstance(self.prices, Mapping):
             raise UsageError(f"Limits(prices={self.prices!r}): give a dictionary, {{'gpt-5-mini': (0.25, 2.0)}}, or None.")
         for model, price in (self.prices or {}).items():
             pair = isinstance(price, list | tuple) and len(price) == 2
-            if not pair or any(isinstance(one, bool) or not isinstance(one, int | float) for one in price):
+            if not pair or any(isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one < inf for one in price):
                 raise UsageError(
                     f"Limits(prices=...): {model!r} has {price!r}; give what a million input and a million output tokens cost."
                 )

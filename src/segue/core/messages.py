@@ -66,6 +66,13 @@ class Usage(NamedTuple):
 UNUSED = Usage()
 
 
+CUT = {
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"), "length"),
+    **dict.fromkeys(("content_filter", "safety", "recitation", "refusal", "blocklist", "prohibited_content", "spii"), "content_filter"),
+}
+"""Providers' words for a reply that is not whole, in small letters, and the word of Chat Completions for it."""
+
+
 class Reply(NamedTuple):
     """One whole reply of a model.
 
@@ -81,6 +88,11 @@ class Reply(NamedTuple):
     model: str = ""
     extra: Mapping[str, Json] = NOTHING
     dialect: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the model ended by itself: else its calls are never run and its text is no answer (R9, R10)."""
+        return self.finish.lower() not in CUT and not self.refusal
 
 
 class System(NamedTuple):

@@ -20,9 +20,6 @@ from segue.core.log import Names
 from segue.core.messages import Call, Reply
 from segue.errors import ArgumentsRefused, IllegalEvent
 
-CUT = frozenset({"length", "content_filter"})
-"""Words for a reply that is not whole: its calls are never run and its text is no answer (R9, R10)."""
-
 LEGAL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """What every provider takes for the name of a tool."""
 

@@ -131,10 +131,10 @@ class _Told:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._parameters, name)
 
-    def bind(self, arguments: dict[str, Any], *, context: object = None, **options: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Check the arguments, and add the context to what the function is called with."""
-        args, values = self._parameters.bind(arguments, context=context, **options)
-        return args, {**values, _CONTEXT: context}
+    def placed(self, values: dict[str, Any], *, context: object = None, **options: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Add the context to what the function is called with."""
+        args, kwargs = self._parameters.placed(values, context=context, **options)
+        return args, {**kwargs, _CONTEXT: context}
 
 
 def _watched_sync(made: Tool, witness: Witness) -> Callable[..., Any]:

@@ -29,11 +29,11 @@ _MEND = (
 
 
 class Shape(NamedTuple):
-    """What pydantic makes of a signature. `renamed` are the parameters that a model knows by another name."""
+    """What pydantic makes of a signature. `names` has the parameters that a model knows by another name, by that name."""
 
     schema: dict[str, Any]
     validate: Callable[[bytes], dict[str, Any]]
-    renamed: frozenset[str]
+    names: dict[str, str]
 
 
 def shape(name: str, signature: Signature, described: Mapping[str, str]) -> Shape:
@@ -41,8 +41,8 @@ def shape(name: str, signature: Signature, described: Mapping[str, str]) -> Shap
     fields = [_Field(taken) for taken in signature.taken]
     _check_keys(name, fields)
     adapter, schema = _build(name, fields, signature)
-    renamed = frozenset(field.name for field in fields if field.key != field.name)
-    return Shape(_finished(schema, fields, described), adapter.validator.validate_json, renamed)
+    names = {field.key: field.name for field in fields if field.key != field.name}
+    return Shape(_finished(schema, fields, described), adapter.validator.validate_json, names)
 
 
 class _Field:
@@ -53,7 +53,6 @@ class _Field:
         self.name = taken.name
         hint = _fitted(taken.hint, {})
         self.text = _text(hint)
-        self.required = taken.required
         if hint is NONE_GIVEN:
             # the cookbook's rule: shown as text, taken as it comes
             hint = Any if taken.kind is inspect.Parameter.VAR_KEYWORD else Annotated[Any, WithJsonSchema({"type": "string"})]
@@ -69,6 +68,8 @@ class _Field:
         self.key = alias if isinstance(alias, str) else taken.name
         # such a default is pydantic's to fill in: to the function it would be a FieldInfo, or nothing at all
         self.filled = not info.is_required()
+        # `= Field(ge=1)` is no default, though it stands where one would
+        self.required = taken.required or (isinstance(taken.default, FieldInfo) and not self.filled)
 
     def default(self) -> list[Json]:
         """Give the default as a list of one JSON value; empty where there is none that JSON can say."""
@@ -174,9 +175,10 @@ def _arguments(name: str, fields: list[_Field]) -> Any:
         for field in fields
         if field not in further
     }
-    if further:
-        return typing_extensions.TypedDict(name, keys, extra_items=further[0].hint)  # type: ignore[operator]
-    return typing_extensions.TypedDict(name, keys, closed=True)  # type: ignore[operator]
+    typed_dict: Any = typing_extensions.TypedDict
+    made = typed_dict(name, keys, extra_items=further[0].hint) if further else typed_dict(name, keys, closed=True)
+    made.__pydantic_config__ = {"allow_inf_nan": False}  # "nan" is a text in JSON, and is above no limit when it is a number
+    return made
 
 
 def _adapted(_type: Any, _names: dict[str, Any]) -> tuple[TypeAdapter[Any], dict[str, Any]]:

@@ -4,7 +4,7 @@ validator, in JSON mode, so that a date is a date and an unknown argument is an 
 Nothing here calls the function or knows what its result is."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic_core import ValidationError, to_json
@@ -12,6 +12,7 @@ from pydantic_core import ValidationError, to_json
 from segue.core.messages import Json
 from segue.errors import ArgumentsRefused, UsageError
 from segue.tools.docstrings import describe
+from segue.tools.settled import settled
 from segue.tools.signature import Signature, name_of, read
 from segue.tools.strict import clean_schema, fits_strict, misfit
 
@@ -31,7 +32,7 @@ def parameters(function: Callable[..., Any], *, context_type: type, strict: bool
 
     name = name or name_of(function)
     signature = read(function, context_type, name)
-    schema, validate, renamed = shape(name, signature, describe(function)[1])
+    schema, validate, names = shape(name, signature, describe(function)[1])
     wrong = misfit(schema)
     if strict and wrong is not None:
         place = f"parameter {wrong.path!r}" if wrong.path else "the signature"
@@ -40,8 +41,7 @@ def parameters(function: Callable[..., Any], *, context_type: type, strict: bool
             function=name,
             parameter=wrong.path.partition(".")[0],
         )
-    hidden = signature.hidden | renamed
-    return Parameters(name, signature, schema, strict=strict is not False and wrong is None, hidden=hidden, validate=validate)
+    return Parameters(name, signature, schema, strict=strict is not False and wrong is None, names=names, validate=validate)
 
 
 class Parameters:
@@ -51,7 +51,7 @@ class Parameters:
     the parameter that gets the context, and `context_variables` says that one wants Swarm's dictionary; models see neither.
     """
 
-    __slots__ = ("_hidden", "_name", "_positional", "_validate", "context", "context_variables", "schema", "strict")
+    __slots__ = ("_hidden", "_name", "_names", "_positional", "_validate", "context", "context_variables", "schema", "strict")
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Parameters:
         schema: dict[str, Any],
         *,
         strict: bool,
-        hidden: frozenset[str],
+        names: Mapping[str, str],
         validate: Callable[[bytes], dict[str, Any]],
     ) -> None:
         self.schema = schema
@@ -68,31 +68,59 @@ class Parameters:
         self.context = signature.context
         self.context_variables = signature.context_variables
         self._name = name
+        self._names = names
         self._validate = validate
         self._positional = signature.positional
         # what `**kwargs` must not carry; a schema without further keys refuses these by itself
-        self._hidden = frozenset() if schema["additionalProperties"] is False else hidden
+        self._hidden = frozenset() if schema["additionalProperties"] is False else signature.hidden.union(names.values())
 
     def bind(
         self, arguments: dict[str, Json], *, context: object = None, context_variables: dict[str, Any] | None = None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Check the arguments and give `args` and `kwargs` to call the function with, values as the annotated types.
+        """Check the arguments and give `args` and `kwargs` to call the function with: `placed` of `values`."""
+        return self.placed(self.values(arguments), context=context, context_variables=context_variables)
 
-        What was not given is left out, so that the function's own defaults act. Raises `ArgumentsRefused`.
+    def values(self, arguments: dict[str, Json]) -> dict[str, Any]:
+        """Check the arguments and give them as the annotated types. Raises `ArgumentsRefused`.
+
+        What was not given is left out, so that the function's own defaults act.
         """
         if not self._hidden.isdisjoint(arguments):
             raise _refused(self._head(), [(key, self._unknown()) for key in arguments if key in self._hidden])
         try:
-            values = self._validate(to_json(arguments))
+            return self._validate(to_json(arguments))
         except ValidationError as error:
             raise refusal(error, arguments, head=self._head(), unknown=self._unknown()) from error
         except Exception as error:  # a validator of the user's; the function was not called, and the model must hear of it
             raise _refused(self._head(), [("", f"{type(error).__name__}: {error}")]) from error
+
+    def placed(
+        self, values: dict[str, Any], *, context: object = None, context_variables: dict[str, Any] | None = None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give `args` and `kwargs` to call the function with, the context among them."""
         if self.context is not None:
             values[self.context] = context
         if self.context_variables:
             values["context_variables"] = {} if context_variables is None else context_variables
         return self._by_place(values) if self._positional else (), values
+
+    def settled(self, arguments: dict[str, Json], values: dict[str, Any]) -> dict[str, Json]:
+        """The arguments as they are delivered, defaults with them: for who checks, approves or compares calls.
+
+        They stay as they were given where that would be read as something else than these `values` (as by a validator that
+        multiplies). Raises `ArgumentsRefused` for a number that is not finite.
+        """
+        names = self._names
+        found = {key: settled(given, values.get(names.get(key, key), given), key) for key, given in arguments.items()}
+        for key, shown in self.schema["properties"].items():
+            if key not in found and "default" in shown:
+                found[key] = shown["default"]
+        try:
+            again = self._validate(to_json(found))
+        except ValidationError:
+            return arguments
+        given = [names.get(key, key) for key in arguments]
+        return found if [again.get(name) for name in given] == [values.get(name) for name in given] else arguments
 
     def _by_place(self, values: dict[str, Any]) -> tuple[Any, ...]:
         """Take what must be passed by place out of the values; a gap is filled with the function's own default."""

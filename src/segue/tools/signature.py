@@ -21,6 +21,7 @@ NONE_GIVEN: Any = inspect.Parameter.empty
 _UNPACK: tuple[Any, ...] = (typing.Unpack, typing_extensions.Unpack)
 _REQUIRED: tuple[Any, ...] = (typing.Required, typing_extensions.Required)
 _QUALIFIERS: tuple[Any, ...] = (*_REQUIRED, typing.NotRequired, typing_extensions.NotRequired)
+_ALIASES: tuple[Any, ...] = (typing_extensions.TypeAliasType, getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType))
 
 
 class Parameter(NamedTuple):
@@ -123,8 +124,17 @@ def _positional(found: typing.Iterable[inspect.Parameter]) -> list[Parameter]:
 
 
 def members(hint: Any) -> list[Any]:
-    """Give the types that an annotation allows besides `None`: those of a union, without what `Annotated` adds and without arguments."""
+    """Give the types that an annotation allows besides `None`: those of a union, without what `Annotated` adds and without arguments.
+
+    What only gives a type another name is that type: an alias, a `NewType`, a variable with a bound.
+    """
     origin = typing.get_origin(hint)
+    if isinstance(origin or hint, _ALIASES):
+        return members((origin or hint).__value__)
+    if isinstance(hint, typing.NewType):
+        return members(hint.__supertype__)
+    if isinstance(hint, typing.TypeVar) and hint.__bound__ is not None:
+        return members(hint.__bound__)
     if origin is typing.Annotated:
         return members(typing.get_args(hint)[0])
     if origin in (typing.Union, types.UnionType):

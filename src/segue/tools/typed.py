@@ -41,11 +41,16 @@ class Typed:
             raise ArgumentsRefused(f"{self._wrap}: this field is missing", fields=((self._wrap, "this field is missing"),))
         given = arguments[self._wrap] if self._wrap else arguments
         try:
-            return self._adapter.validate_json(_whole_pairs(json.dumps(given, ensure_ascii=False)))
+            value = self._adapter.validate_json(_whole_pairs(json.dumps(given, ensure_ascii=False)))
         except ValidationError as error:
             raise refusal(error) from None
         except RecursionError:
             raise ArgumentsRefused("nested too deep", fields=(("", "nested too deep"),)) from None
+        try:
+            json.dumps(self.dump(value), allow_nan=False)
+        except ValueError:
+            raise ArgumentsRefused("a number is not finite", fields=(("", "a number is not finite"),)) from None
+        return value
 
     def dump(self, value: Any) -> Json:
         """A value as JSON, unwrapped."""

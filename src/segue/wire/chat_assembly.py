@@ -3,7 +3,7 @@ A whole body is taken as a stream of one piece, so that both end in the same rep
 
 from typing import Any
 
-from segue.core.messages import Call, Reply
+from segue.core.messages import CUT, Call, Reply
 from segue.errors import BadReply
 from segue.model import CallDelta, Delta, ReasoningDelta, TextDelta
 from segue.wire.chat_calls import Calls, text
@@ -14,18 +14,6 @@ from segue.wire.usage import chat_usage
 
 DIALECT = "openai-chat"
 
-CUT = ("length", "content_filter")
-"""Finishes that take the calls of a reply away."""
-
-_FINISH = {
-    "model_length": "length",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "safety": "content_filter",
-    "recitation": "content_filter",
-    "length": "length",
-    "content_filter": "content_filter",
-}
 _BROKEN = ("error", "abort", "insufficient_system_resource")
 
 
@@ -109,7 +97,7 @@ class Assembly:
         if isinstance(finish, str) and finish:
             if finish in _BROKEN:
                 raise broken(f"ended with {finish!r}", self.provider)
-            self.finish = _FINISH.get(finish.partition(":")[0].lower(), finish)
+            self.finish = CUT.get(finish.partition(":")[0].lower(), finish)
         if usage := choice.get("usage"):
             self.usage = usage
 

@@ -4,7 +4,7 @@ Items go back only where they still say what the message says: a view may have t
 from collections.abc import Sequence
 from typing import Any
 
-from segue.core.messages import Assistant, Call, Reply
+from segue.core.messages import CUT, Assistant, Call, Reply
 from segue.errors import BadReply
 from segue.wire.chat_calls import text
 from segue.wire.errors import error_of
@@ -17,7 +17,6 @@ Json = Any
 
 DIALECT = "openai-responses"
 
-_CUT = {"max_output_tokens": "length", "max_tokens": "length", "content_filter": "content_filter"}
 _CALLS = ("function_call", "custom_tool_call")
 
 
@@ -61,7 +60,7 @@ def reply_of(answer: Json, *, provider: str = "", dialect: str = DIALECT) -> Rep
 def _finish(answer: dict[str, Json]) -> str:
     details = answer.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
-    return _CUT.get(str(reason), "length")
+    return CUT.get(str(reason), "length")
 
 
 def _call(item: dict[str, Json]) -> Call:

@@ -19,7 +19,7 @@ async def refund(shop, item, **options):
 async def test_a_refund_above_the_limit_waits_for_a_person_and_one_up_to_it_does_not():
     shop = Shop()
     response = await refund(shop, BOOTS)
-    assert [slot.approval.arguments for slot in response.waiting_for] == ['{"item_id":"item_204417001"}']
+    assert [slot.approval.arguments for slot in response.waiting_for] == ['{"item_id":"item_204417001","reason":"not provided"}']
     assert shop.refunds() == []
     assert (await refund(shop, SEED)).output == "That is that."
     assert [dollars for _, _, dollars, _ in shop.refunds()] == [25]
