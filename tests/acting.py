@@ -1,10 +1,12 @@
 """Short ways to put agents on a stage: scripted models, what they were asked, and what tools answered."""
 
 import asyncio
+import threading
 from typing import Any
 
 from segue.core.messages import System
 from segue.core.view import check
+from segue.pool import Inbox, Pool
 from segue.testing import ScriptedModel
 from segue.wire.chat_messages import as_chat
 
@@ -39,3 +41,34 @@ async def until(condition) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+def pass_time(seconds: float) -> None:
+    """Let the event loop's clock jump ahead: a limit of time is over as soon as the loop turns, on however slow a machine."""
+    loop = asyncio.get_running_loop()
+    real = loop.time
+    loop.time = lambda: real() + seconds  # type: ignore[method-assign]
+
+
+def expiring(begun: threading.Event, seconds: float) -> "asyncio.Task[None]":
+    """Let so many seconds pass as soon as a call was begun: one that waits for its thread yet would count as not made."""
+
+    async def wait() -> None:
+        await until(begun.is_set)
+        pass_time(seconds)
+
+    return asyncio.create_task(wait())
+
+
+async def brought_back(pool: Pool) -> None:
+    """Wait until what a pool of one thread has ended has come back to this event loop, and the loop has turned a few times."""
+    inbox = Inbox()
+    pool.submit(inbox, "", int)
+    await inbox.take()
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def idle(pool: Pool) -> None:
+    """Wait until no thread of a pool does anything, also for those who do not wait for it any more."""
+    await until(lambda: pool._idle == pool._threads)

@@ -11,14 +11,25 @@ import pytest
 from segue.agent import Agent
 from segue.core.events import ModelReplied, ToolFailed, ToolLate, ToolReturned, ToolStarted, ToolUnknown
 from segue.core.limits import Limits
+from segue.pool import Pool
 from segue.runner import Runner
 from segue.testing import MemoryJournal, ScriptedModel
 from segue.throwaway import run
 from segue.tools.tool import Context, tool
 from segue.world import Progress
-from tests.acting import answers, asked, legal, until
+from tests.acting import answers, asked, brought_back, expiring, legal, pass_time, until
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="outside")
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    """One thread for all calls."""
+    import segue.calls
+
+    made = Pool(1)
+    monkeypatch.setattr(segue.calls, "POOL", made)
+    return made
 
 
 async def once(*tools, call=None, **options):
@@ -188,73 +199,80 @@ async def test_an_awaitable_that_a_sync_tool_returns_is_awaited_within_the_tools
         return "later"
 
     async def never():
+        pass_time(30)
         await asyncio.sleep(60)
 
     def coroutine() -> str:
         return later()
 
-    @tool(timeout=0.05, effect="read")
+    @tool(timeout=30, effect="read")
     def endless() -> str:
         return never()
 
     assert await once(coroutine, endless, call={"coroutine": {}, "endless": {}}) == [
         "later",
-        "Given up: it gave no result within 0.05 s.",
+        "Given up: it gave no result within 30 s.",
     ]
 
 
-UNKNOWN = "Outcome unknown: it gave no result within 0.02 s. It is not known whether hang took effect. Do not repeat it; say so, or find out by other means."
-GIVEN_UP = "Given up: it gave no result within 0.02 s."
+UNKNOWN = "Outcome unknown: it gave no result within 30 s. It is not known whether hang took effect. Do not repeat it; say so, or find out by other means."
+GIVEN_UP = "Given up: it gave no result within 30 s."
 
 
 @pytest.mark.parametrize(("effect", "words"), [("read", GIVEN_UP), ("once", UNKNOWN), ("keyed", UNKNOWN)])
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_a_call_that_takes_too_long_failed_if_it_only_reads_and_is_else_unknown(effect, words, is_async):
-    release = threading.Event()
+    release, begun = threading.Event(), threading.Event()
 
     def hang() -> str:
+        begun.set()
         release.wait(10)
         return ""
 
     async def hang_async() -> str:
+        begun.set()
         await asyncio.sleep(60)
         return ""
 
-    made = tool(name="hang", effect=effect, timeout=0.02)(hang_async if is_async else hang)
+    made = tool(name="hang", effect=effect, timeout=30)(hang_async if is_async else hang)
+    expires = expiring(begun, 30)
     assert await once(made, call={"hang": {}}) == [words]
+    await expires
     release.set()
 
 
 async def test_the_time_of_a_tool_without_one_of_its_own_is_the_limits():
     async def hang() -> str:
+        pass_time(30)
         await asyncio.sleep(60)
         return ""
 
-    assert await once(hang, limits=Limits(tool_timeout=0.02)) == [UNKNOWN]
+    assert await once(hang, limits=Limits(tool_timeout=30)) == [UNKNOWN]
 
 
-async def test_a_late_result_is_a_fact_that_the_model_is_told_at_the_next_turn():
-    release, ended = threading.Event(), threading.Event()
+async def test_a_late_result_is_a_fact_that_the_model_is_told_at_the_next_turn(pool):
+    release, begun = threading.Event(), threading.Event()
 
-    @tool(timeout=0.02)
+    @tool(timeout=30)
     def refund() -> str:
+        begun.set()
         release.wait(10)
-        ended.set()
         return "refunded 5"
 
     async def look() -> str:
         release.set()
-        await until(ended.is_set)
-        await asyncio.sleep(0.01)
+        await brought_back(pool)
         return "nothing yet"
 
     model = ScriptedModel([{"refund": {}}, {"look": {}}, "It was refunded after all."])
     runner = Runner(Agent("A", tools=[refund, look]), model=model)
+    expires = expiring(begun, 30)
     response = await runner.run("Hi", conversation="c")
     assert asked(model)[-1] == {
         "role": "user",
         "content": "[Late result of the earlier call of refund, whose outcome was unknown: refunded 5]",
     }
+    await expires
     assert [type(row.event) for row in await runner.events("c")].count(ToolLate) == 1
     assert response.output == "It was refunded after all."
     assert legal(model)
@@ -262,10 +280,11 @@ async def test_a_late_result_is_a_fact_that_the_model_is_told_at_the_next_turn()
 
 @pytest.mark.parametrize("end", ["returns", "raises", "coroutine"])
 async def test_a_result_that_comes_when_the_run_is_over_is_written_down_and_told_in_the_next_run(end):
-    release = threading.Event()
+    release, begun = threading.Event(), threading.Event()
 
-    @tool(timeout=0.02)
+    @tool(timeout=30)
     def refund() -> str:
+        begun.set()
         release.wait(10)
         if end == "raises":
             raise ValueError("no money")
@@ -273,7 +292,9 @@ async def test_a_result_that_comes_when_the_run_is_over_is_written_down_and_told
 
     model = ScriptedModel([{"refund": {}}, "Unknown.", "Now I know."])
     runner = Runner(Agent("A", tools=[refund]), model=model)
+    expires = expiring(begun, 30)
     await runner.run("Hi", conversation="c")
+    await expires
     release.set()
 
     async def late():
@@ -289,19 +310,17 @@ async def test_a_result_that_comes_when_the_run_is_over_is_written_down_and_told
 
 
 @pytest.mark.parametrize("when", ["while the next run is going on", "while the next run is being opened"])
-async def test_a_late_result_of_an_earlier_run_is_taken_in_by_the_one_that_goes_on(when):
-    release, begun, ended = threading.Event(), threading.Event(), threading.Event()
+async def test_a_late_result_of_an_earlier_run_is_taken_in_by_the_one_that_goes_on(when, pool):
+    release, begun = threading.Event(), threading.Event()
 
     def refund() -> str:
         begun.set()
         release.wait(10)
-        ended.set()
         return "refunded"
 
     async def let_it_end() -> str:
         release.set()
-        await until(ended.is_set)
-        await asyncio.sleep(0.01)
+        await brought_back(pool)
         return ""
 
     class Opening(MemoryJournal):
@@ -322,13 +341,13 @@ async def test_a_late_result_of_an_earlier_run_is_taken_in_by_the_one_that_goes_
     assert legal(model)
 
 
-async def test_a_late_result_that_comes_with_the_last_append_is_not_lost():
-    release, ended = threading.Event(), threading.Event()
+async def test_a_late_result_that_comes_with_the_last_append_is_not_lost(pool):
+    release, begun = threading.Event(), threading.Event()
 
-    @tool(timeout=0.02)
+    @tool(timeout=30)
     def refund() -> str:
+        begun.set()
         release.wait(10)
-        ended.set()
         return "refunded"
 
     class Slow(MemoryJournal):
@@ -338,11 +357,12 @@ async def test_a_late_result_that_comes_with_the_last_append_is_not_lost():
             await super().append(conversation, seq, events, at=at)
             if any(isinstance(event, ModelReplied) and not event.reply.calls for event in events):
                 release.set()
-                await until(ended.is_set)
-                await asyncio.sleep(0.01)
+                await brought_back(pool)
 
     runner = Runner(Agent("A", tools=[refund]), model=ScriptedModel([{"refund": {}}, "Unknown."]), journal=Slow())
+    expires = expiring(begun, 30)
     assert (await runner.run("Hi", conversation="c")).output == "Unknown."
+    await expires
     assert isinstance((await runner.events("c"))[-1].event, ToolLate)
 
 
@@ -374,43 +394,50 @@ async def test_an_outcome_that_comes_while_the_timeout_of_another_call_is_writte
     assert heard[1] == "other"
 
 
-async def test_a_late_result_that_comes_while_the_consumer_holds_an_item_does_not_break_the_run():
-    release, ended = threading.Event(), threading.Event()
+async def test_a_late_result_that_comes_while_the_consumer_holds_an_item_does_not_break_the_run(pool):
+    release, begun = threading.Event(), threading.Event()
 
-    @tool(timeout=0.02)
+    @tool(timeout=30)
     def refund() -> str:
+        begun.set()
         release.wait(10)
-        ended.set()
         return "refunded"
 
     model = ScriptedModel([{"refund": {}}, {"refund": {}}, "Done."])
     runner = Runner(Agent("A", tools=[refund]), model=model)
+    expires = expiring(begun, 30)
     async with runner.stream("Hi", conversation="c") as stream:
         async for item in stream:
-            if isinstance(item, ToolUnknown) and not ended.is_set():
+            if isinstance(item, ToolUnknown) and not release.is_set():
                 release.set()
-                await until(ended.is_set)
-                await asyncio.sleep(0.02)
+                await brought_back(pool)
+    await expires
     assert stream.response.output == "Done."
     assert any(isinstance(row.event, ToolLate) for row in await runner.events("c"))
 
 
 async def test_a_tool_that_obeys_its_cancellation_has_nothing_to_tell_late_and_one_that_does_not_has():
-    @tool(timeout=0.02)
+    insisted = asyncio.Event()
+
+    @tool(timeout=30)
     async def obeys() -> str:
         await asyncio.sleep(60)
         return "no"
 
-    @tool(timeout=0.02)
+    @tool(timeout=30)
     async def insists() -> str:
+        pass_time(30)
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
             await asyncio.sleep(0.01)
+        insisted.set()
         return "done anyway"
 
     async def wait() -> str:
-        await asyncio.sleep(0.05)
+        await insisted.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)  # what was returned is heard
         return ""
 
     runner = Runner(Agent("A", tools=[obeys, insists, wait]), model=ScriptedModel([{"obeys": {}, "insists": {}}, {"wait": {}}, "."]))
@@ -442,30 +469,31 @@ async def test_retries_call_a_read_or_keyed_tool_again_with_the_same_key_and_cou
     assert keys[0]
 
 
-async def test_a_call_for_which_no_thread_is_free_in_time_is_known_not_to_be_made(monkeypatch):
-    import segue.calls
-    from segue.pool import Pool
+@pytest.mark.usefixtures("pool")
+async def test_a_call_for_which_no_thread_is_free_in_time_is_known_not_to_be_made():
+    release, begun, made = threading.Event(), threading.Event(), []
 
-    monkeypatch.setattr(segue.calls, "POOL", Pool(1))
-    release, made = threading.Event(), []
-
-    @tool(timeout=30)
+    @tool(timeout=300)
     def hog() -> str:
+        begun.set()
         release.wait(10)
         return "hogged"
 
-    @tool(timeout=0.02)
+    @tool(timeout=30)
     def late() -> str:
         made.append(1)
         return "made"
 
+    @tool(timeout=300)
     async def free() -> str:
-        await asyncio.sleep(0.05)
+        await until(begun.is_set)
+        pass_time(30)
+        await asyncio.sleep(0.01)
         release.set()
         return ""
 
     heard = await once(hog, late, free, call={"hog": {}, "late": {}, "free": {}})
-    assert heard == ["hogged", "Not called: no thread was free for it within 0.02 s.", ""]
+    assert heard == ["hogged", "Not called: no thread was free for it within 30 s.", ""]
     assert made == []
 
 

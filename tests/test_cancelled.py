@@ -15,8 +15,9 @@ from segue.errors import ApprovalError
 from segue.journal.base import fold
 from segue.journal.sqlite import SqliteJournal
 from segue.outside import cancel
+from segue.pool import POOL
 from segue.testing import MemoryJournal
-from tests.acting import until
+from tests.acting import idle, until
 from tests.counter import Counter
 
 
@@ -107,7 +108,7 @@ class Trial:
     async def goes_on(self) -> None:
         """What was cancelled is whole, and the next input is answered."""
         await until(lambda: self.runner._desk.drives() == [])
-        await asyncio.sleep(0.003)  # threads that nobody waits for end
+        await idle(POOL)  # threads that nobody waits for end
         before = list(self.counter.done)
         if await self.journal.read("c"):
             c = await self.counter.checked(self.journal, over=False)
@@ -123,7 +124,9 @@ class Trial:
         if inner:
             assert fold(inner).status in (Status.IDLE, Status.ENDED)
             await self.counter.checked(self.journal, "c/1.0")
-        assert {task for task in asyncio.all_tasks() if not task.done()} == {asyncio.current_task()}
+        await until(
+            lambda: {task for task in asyncio.all_tasks() if not task.done()} == {asyncio.current_task()}
+        )  # a late result is written down
 
     def _booked(self) -> list[str]:
         db = sqlite3.connect(self.journal.path)

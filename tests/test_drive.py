@@ -35,7 +35,7 @@ from segue.team import Team
 from segue.testing import FunctionModel, MemoryJournal, ScriptedModel
 from segue.tools.tool import tool
 from segue.world import World
-from tests.acting import answers, asked, legal, until
+from tests.acting import answers, asked, brought_back, idle, legal, until
 
 SCRIPT = [
     {"transfer_to_refunds": {}},
@@ -164,7 +164,7 @@ async def cancel_everywhere(consume) -> int:
         if not task.cancelled():
             assert not task.result().reached, f"the cancel at suspension {k} was swallowed"
             return k - 1
-        await asyncio.sleep(0.002)  # threads that were given up end
+        await idle(POOL)  # threads that were given up end
         c = await settled(journal, "c")
         before = shop.effects()
         assert c.ended is None or c.ended.kind == "cancelled"
@@ -347,7 +347,7 @@ async def test_with_a_journal_that_takes_its_time_a_run_may_be_cancelled_at_any_
         if not steps.reached:
             break
         cancelled += task.cancelled()
-        await asyncio.sleep(0.002)
+        await idle(POOL)
         await settled(journal, "c")
         assert (await runner.run("Go on", conversation="c")).status == "done"
         shop.assert_requests_were_legal()
@@ -500,7 +500,8 @@ async def test_a_call_that_still_waits_for_a_thread_when_the_run_is_cancelled_is
     import segue.calls
     from segue.pool import Pool
 
-    monkeypatch.setattr(segue.calls, "POOL", Pool(1))
+    pool = Pool(1)
+    monkeypatch.setattr(segue.calls, "POOL", pool)
     release, begun, made = threading.Event(), threading.Event(), []
 
     def hog() -> str:
@@ -518,7 +519,7 @@ async def test_a_call_that_still_waits_for_a_thread_when_the_run_is_cancelled_is
     await runner.cancel("c")
     await task
     release.set()
-    await asyncio.sleep(0.02)
+    await brought_back(pool)
     assert made == []
     words = {row.event.place: row.event.words for row in await runner.events("c") if isinstance(row.event, ToolFailed | ToolUnknown)}
     assert words["1.0"].startswith("Outcome unknown")

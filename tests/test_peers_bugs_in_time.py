@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from segue import Agent, ConversationBusy, Limits, MemoryJournal, Runner
+from segue import Agent, ConversationBusy, MemoryJournal, Runner
 from segue.events import ToolReturned, ToolStarted
 from segue.model import ModelRequest
 from segue.testing import FunctionModel, ScriptedModel
+from tests.acting import expiring
 from tests.test_peers_bugs import PAY, SALES, TO_SALES, TRIAGE, Ledger, play, sound, told
 
 
@@ -130,23 +131,25 @@ async def test_of_two_inputs_at_once_the_second_is_refused_and_the_first_is_not_
 # all three: a tool that never returns hangs the run for ever
 @pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_a_tool_that_never_returns_ends_in_an_unknown_outcome_and_the_run_goes_on(kind: str):
-    end = threading.Event()
+    begun, end = threading.Event(), threading.Event()
 
     def hangs(ctx: Ledger) -> str:
         ctx.deps.append("hangs")
+        begun.set()
         end.wait(10)
         return "late"
 
     async def hangs_async(ctx: Ledger) -> str:
         ctx.deps.append("hangs")
+        begun.set()
         await asyncio.sleep(3600)
         return "late"
 
     made = hangs if kind == "sync" else hangs_async
+    expires = expiring(begun, 60)
     try:
-        model, ledger, response = await play(
-            {made.__name__: {}}, "Sorry.", agent=Agent("Triage", tools=[made]), limits=Limits(tool_timeout=0.05)
-        )
+        model, ledger, response = await play({made.__name__: {}}, "Sorry.", agent=Agent("Triage", tools=[made]))
+        await expires
     finally:
         end.set()
     assert (ledger, response.output) == (["hangs"], "Sorry.")

@@ -1,5 +1,6 @@
 """What becomes of a call whose process died while it ran (R25)."""
 
+import asyncio
 import contextlib
 import sqlite3
 from dataclasses import replace
@@ -7,11 +8,16 @@ from dataclasses import replace
 import pytest
 
 from segue import Agent, Context, MemoryJournal, Runner, UsageError, guard, tool
-from segue.core.events import ApprovalAsked, DriveStarted, ToolStarted
+from segue.core.conversation import Status
+from segue.core.events import ApprovalAsked, DriveStarted, InputGiven, Started, ToolStarted
+from segue.core.fold import replay
 from segue.core.limits import IDLE_DRIVES
+from segue.core.messages import User
 from segue.errors import ConversationParked
+from segue.journal.base import fold, summary_of
 from segue.journal.sqlite import SqliteJournal
 from segue.testing import FunctionModel, ScriptedModel
+from tests.acting import until
 
 
 def model(request):
@@ -283,3 +289,33 @@ async def test_what_kills_every_driver_is_parked_with_a_reason_and_goes_on_when_
         await runner.resume(conversation)
     assert caught.value.reason == "no progress"
     assert (await runner.resume(conversation)).output == "Done."
+
+
+class Asked(MemoryJournal):
+    """Takes its time to say whether a driver lives."""
+
+    durable = True
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def alive(self, driver):
+        self.asked.set()
+        await self.go_on.wait()
+        return False
+
+
+async def test_a_runner_that_is_closed_while_it_looks_what_to_recover_takes_no_step_and_recovers_when_it_is_opened_again():
+    journal, model = Asked(), ScriptedModel(["Done."])
+    left = [Started("c", "A"), InputGiven("r", (User("Hi"),)), DriveStarted("d_dead")]
+    await journal.append("c", 1, left, at=1.0, summary=summary_of(replay(left)))
+    runner = Runner(Agent("A"), model=model, journal=journal)
+    async with runner:
+        await journal.asked.wait()
+        asyncio.get_running_loop().call_soon(journal.go_on.set)  # when nobody is left who could be told to stop
+    assert model.requests == []
+    async with runner:
+        await until(lambda: model.requests)
+        await until(lambda: runner._desk.drives() == [])
+    assert fold(await journal.read("c")).status is Status.IDLE

@@ -1,5 +1,7 @@
 """What a run is begun with: a user's message, or a list that ends with one; and what a journal tells of earlier inputs."""
 
+import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -76,6 +78,11 @@ def earlier_run(stored: Sequence[Stored], run: InputGiven, earlier: tuple[Messag
             return left
         c = larger
     return c
+
+
+def new_conversation(key: str | None = None) -> str:
+    """The id of a new conversation; with a key, the one of that key."""
+    return f"c_{os.urandom(16).hex()}" if key is None else f"k_{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def driven(stored: Sequence[Stored]) -> float:

@@ -118,6 +118,8 @@ class Order:
         drive.handed = self.handed
         claim = Claim(drive, self.key)
         await desk.take(name, claim, "queue" if self.told else self.busy)
+        if desk.leaving and drive.handed:
+            drive.leave_soon()  # the others were told so before this one was there
         kept: Kept | None = None
         try:
             kept = await desk.load(name)

@@ -26,7 +26,7 @@ def outcome(world: World, c: Conversation, ready: Ready, value: Any, error: Base
             return _returned(world, c, ready, value, seconds)
         except Unreadable as unreadable:
             error = unreadable
-        except Exception as raised:  # a foreign object's own methods, or a context that is no JSON
+        except (Exception, SystemExit) as raised:  # a foreign object's own methods, or a context that is no JSON
             error = Unreadable(f"what it returned cannot be used ({type(raised).__name__}: {_words(raised)})")
     if isinstance(error, Unreadable):
         words = f"{ready.offer.name} did its work, but {error}."
@@ -159,4 +159,4 @@ def _warn(words: str) -> None:
 def _changed(before: Mapping[str, Json], after: dict[str, Json]) -> dict[str, Json]:
     from_before: Context[Any] = Context()
     from_before.set(**{name: value for name, value in after.items() if name not in before or before[name] != value})
-    return from_before.changes
+    return dict(from_before.changes)

@@ -127,6 +127,7 @@ class Pool:
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
+        """Threads without a job, less the jobs without a thread."""
         self._threads = 0
         self._pid = os.getpid()
 
@@ -136,10 +137,10 @@ class Pool:
             self.__init__(self._most)  # type: ignore[misc]
         job = Job(inbox, tag, function, args)
         with self._lock:
-            if self._idle:
-                self._idle -= 1
-            elif self._threads < self._most:
+            self._idle -= 1
+            if self._idle < 0 and self._threads < self._most:
                 self._threads += 1
+                self._idle += 1
                 threading.Thread(target=self._work, name=f"segue-tool-{self._threads}", daemon=True).start()
         self._jobs.put(job)
         return job

@@ -2,7 +2,6 @@
 No rule of the machine lives here."""
 
 import asyncio
-import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -21,7 +20,7 @@ from segue.core.turns import Slot
 from segue.desk import Busy, Desk, checked_busy, checked_id, checked_limits
 from segue.engine import Engine
 from segue.errors import ApprovalError, ConversationBusy, JournalError, UsageError
-from segue.inputs import Given, Input, earlier_run, read_input
+from segue.inputs import Given, Input, earlier_run, new_conversation, read_input
 from segue.journal.base import Journal, Stored, Transactional, fold, follow
 from segue.journal.resolve import Named, given_journal
 from segue.model import Model
@@ -117,6 +116,7 @@ class Runner:
         if self._recovery is not None:
             await self.hand_over()
             await self._recovery
+            self._recovery, self._desk.leaving = None, False  # it may be opened again
         for drive in self._desk.drives():
             drive.stop_soon(CANCELLED)
         if self.journal.durable:
@@ -188,7 +188,7 @@ class Runner:
         taken: Literal["queue", "interrupt"] = "interrupt" if policy == "interrupt" else "queue"
         run = InputGiven(f"r_{os.urandom(16).hex()}", (message.message,), changes, key, None, self.limits.differences(), taken)
         if conversation is None:
-            conversation = f"c_{os.urandom(16).hex()}" if key is None else f"k_{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+            conversation = new_conversation(key)
         opening = partial(self._input, conversation, message, run, policy)
         return self.open(conversation, opening, model=model_from(model) if model is not None else None, busy=policy, key=key, listen=listen)
 
@@ -310,8 +310,7 @@ class Runner:
 
         `at` is a place between turns, by default the last. Raises `ForkRefused` where calls with effects lie beyond it.
         """
-        new_id = f"c_{os.urandom(16).hex()}"
-        return await fork(self.journal, conversation, at=at, effects=effects, new_id=new_id, now=clock.now())
+        return await fork(self.journal, conversation, at=at, effects=effects, new_id=new_conversation(), now=clock.now())
 
     async def replay(self, conversation: str, *, at: int | None = None) -> Conversation:
         """Fold a conversation again, up to a place, without doing anything."""

@@ -2,6 +2,7 @@
 
 A terminal is waited on until it shows something; that it never does is a failure, told with what it shows."""
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -42,6 +43,8 @@ class Terminal:
         self.raw = ""
         self._master = master
         self._seen = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        """A read may end in the middle of a character."""
 
     @property
     def shown(self) -> str:
@@ -56,7 +59,7 @@ class Terminal:
             with contextlib.suppress(OSError):  # the other side has been closed
                 data = os.read(self._master, 65536) if ready else b""
             assert data, f"{text!r} was never shown, only:\n{self.shown[self._seen :]}"
-            self.raw += data.decode("utf-8", "replace")
+            self.raw += self._decoder.decode(data)
         self._seen = place + len(text)
 
     def type(self, text: str) -> None:
@@ -78,7 +81,7 @@ class Terminal:
             tries -= 1
             assert tries, f"{text!r} was never shown, only:\n{self.shown[self._seen :]}"
             if select.select([self._master], [], [], 1.5)[0]:
-                self.raw += os.read(self._master, 65536).decode("utf-8", "replace")
+                self.raw += self._decoder.decode(os.read(self._master, 65536))
             else:
                 self.press(key)
         self._seen = self.shown.find(text, self._seen) + len(text)
@@ -93,7 +96,7 @@ class Terminal:
         """Read until the process has ended; its exit code."""
         with contextlib.suppress(OSError):
             while select.select([self._master], [], [], HURRY)[0] and (data := os.read(self._master, 65536)):
-                self.raw += data.decode("utf-8", "replace")
+                self.raw += self._decoder.decode(data)
         return self.process.wait(HURRY)
 
 

@@ -115,7 +115,7 @@ async def test_a_tool_that_blocks_for_a_minute_does_not_make_its_worker_look_dea
 
 async def test_a_stopped_worker_that_wakes_after_it_was_replaced_pays_nothing_and_loses_no_fact(shop):
     async with shop.open():
-        run = asyncio.create_task(shop.runner.run("refund A 1, B 3", conversation="c1"))
+        run = asyncio.create_task(shop.runner.run("refund A 4, B 3", conversation="c1"))
         stopped = await shop.paid("A")
         stopped.send_signal(signal.SIGSTOP)
         other = await shop.paid("B")

@@ -18,6 +18,7 @@ from segue.events import ToolLate, ToolStarted, ToolUnknown
 from segue.models import OpenAIChat
 from segue.models import carrier as carriers
 from segue.testing import ScriptedModel
+from tests.acting import expiring
 from tests.hostile.forms import Form, Raw, refund, says
 from tests.hostile.stage import OFFERS, WELL, Provider, team
 from tests.loopback import RESET, Bit, Loopback, Request, begun, chunk, event, head, in_thread, stream, whole
@@ -154,17 +155,20 @@ async def test_a_stream_of_keep_alives_without_end_is_ended_by_the_runs_time():
 
 
 async def test_what_a_tool_says_after_it_was_given_up_is_told_in_the_next_turn_and_not_run_again():
-    go_on = threading.Event()
+    begun, go_on = threading.Event(), threading.Event()
 
     def hangs(ctx: Ledger) -> str:
         ctx.deps.append("hangs")
+        begun.set()
         go_on.wait(10)
         return "paid after all"
 
     ledger: list[str] = []
     model = ScriptedModel([{"hangs": {}}, "I do not know.", "It was paid."])
-    runner = Runner(Agent("Triage", tools=[hangs]), model=model, deps=ledger, limits=Limits(tool_timeout=0.05))
+    runner = Runner(Agent("Triage", tools=[hangs]), model=model, deps=ledger)
+    expires = expiring(begun, 60)
     response = await runner.run("Pay.")
+    await expires
     assert "Outcome unknown" in str(response.messages)
     go_on.set()
     async with asyncio.timeout(5):

@@ -10,6 +10,7 @@ import pytest
 from segue.core.events import InstructionsRendered, Started
 from segue.errors import JournalConflict, JournalError
 from segue.journal.postgres import PostgresJournal
+from tests.acting import pass_time, until
 from tests.postgres import Relay, name_of
 from tests.scale import scaled
 
@@ -125,12 +126,17 @@ async def test_what_is_done_within_an_append_is_tried_again_whatever_it_makes_of
 
 
 async def test_when_patience_is_over_it_is_not_said_that_nothing_was_written(relay, database, journal):
-    hasty = PostgresJournal(relay.address(database), patience=0.3)
+    hasty = PostgresJournal(relay.address(database), patience=30)
     await hasty.append("c", 1, [Started("c", "A")], at=1.0)
     relay.lose(b"lose me", "answer")
     relay.closed = True
+    appending = asyncio.create_task(hasty.append("c", 2, [noted("lose me")], at=2.0))
+    await until(lambda: relay.lost)
+    while not await texts(journal):
+        await asyncio.sleep(0.001)
+    pass_time(30)
     with pytest.raises(JournalError, match="is not known here"):
-        await hasty.append("c", 2, [noted("lose me")], at=2.0)
+        await appending
     assert await texts(journal) == ["lose me"]
     await hasty.aclose()
 

@@ -1,6 +1,7 @@
 """Attempts, waits and limits of time, over real HTTP on this machine."""
 
 import asyncio
+from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
 
@@ -11,7 +12,8 @@ from segue.errors import BadReply, ContextTooLong, ProviderError, ProviderRefuse
 from segue.model import CallDelta, ModelRequest, Restarted, TextDelta
 from segue.models import OpenAIChat, carrier
 from segue.models.exchange import connection_failed
-from tests.loopback import CLOSE, HANG, RESET, Loopback, Pause, begun, call, chunk, completion, event, head, stream, whole
+from tests.acting import pass_time
+from tests.loopback import CLOSE, HANG, RESET, Bit, Loopback, Pause, Request, begun, call, chunk, completion, event, head, stream, whole
 from tests.models.asking import HELLO, NOW, Slept, ask, chat, text
 
 # --- again
@@ -212,9 +214,21 @@ async def test_silence_is_a_timeout_when_nothing_is_left_to_try():
 
 
 async def test_a_slow_stream_that_goes_on_is_not_silent():
-    bits = [bit for piece in HELLO for bit in (piece, Pause(0.04))]
-    async with Loopback(stream(*bits)) as server:
-        assert (await ask(chat(server, max_retries=0), stream=True, idle_timeout=0.15))[-1].text == "Hello"
+    seen: list[Any] = []
+
+    def slowly(request: Request) -> Iterator[Bit]:
+        for number, bit in enumerate(stream(*[chunk("x")] * 4, *HELLO[2:])):  # the head, four words, and the end
+            yield bit
+            if 1 <= number <= 4:
+                while len(seen) < number:
+                    yield Pause(0.001)
+                yield Pause(0.01)  # it reads on
+                pass_time(20)
+
+    async with Loopback(slowly) as server:
+        async for piece in chat(server, max_retries=0).reply(ModelRequest([User("Hi")], stream=True, idle_timeout=30)):
+            seen.append(piece)
+    assert seen[-1].text == "xxxx"
 
 
 async def test_a_stream_without_a_limit_is_not_watched():
@@ -223,12 +237,13 @@ async def test_a_stream_without_a_limit_is_not_watched():
 
 
 async def test_silence_does_not_count_while_the_consumer_holds_a_delta():
-    async with Loopback(begun(chunk("Hel"), Pause(0.2), *HELLO[1:], HANG)) as server:
-        request = ModelRequest([User("Hi")], stream=True, idle_timeout=0.1)
+    async with Loopback(begun(*HELLO, HANG)) as server:
+        request = ModelRequest([User("Hi")], stream=True, idle_timeout=30)
         pieces = []
         async for piece in chat(server, max_retries=0).reply(request):
             pieces.append(piece)
-            await asyncio.sleep(0.15)
+            pass_time(40)
+            await asyncio.sleep(0.01)  # the watch looks
     assert isinstance(pieces[-1], Reply)
 
 

@@ -96,7 +96,7 @@ async def test_errors_of_an_openai_client_are_ours(sdk: Any):
     limited = whole({"error": {"message": "m", "code": "rate_limit_exceeded"}}, 429, {"Retry-After": "7"})
     refused = whole({"error": {"message": "sk-1 is wrong", "code": "invalid_api_key"}}, 401)
     async with Loopback(limited, refused, [RESET], [HANG]) as server:
-        client = model(sdk(server), max_retries=0, timeout=0.2)
+        client = model(sdk(server), max_retries=0)
         with pytest.raises(RateLimited) as raised:
             await ask(client)
         assert raised.value.retry_after == 7
@@ -107,7 +107,7 @@ async def test_errors_of_an_openai_client_are_ours(sdk: Any):
             await ask(client)
         assert reset.value.retryable
         with pytest.raises(ProviderTimeout):
-            await ask(client)
+            await ask(model(sdk(server), max_retries=0, timeout=0.2))
 
 
 async def test_errors_of_an_openai_client_say_where_the_request_went(sdk: Any):

@@ -12,7 +12,8 @@ from segue.core.messages import User
 from segue.errors import ProviderRefused
 from segue.model import ModelRequest, TextDelta
 from segue.models import OpenAIChat
-from tests.loopback import HANG, Loopback, Pause, begun, chunk, completion, in_thread, stream, whole
+from tests.acting import pass_time
+from tests.loopback import HANG, Answer, Loopback, Pause, Request, begun, chunk, completion, in_thread, stream, whole
 from tests.models.asking import HELLO, ask, chat, text
 
 
@@ -101,6 +102,11 @@ async def test_who_waits_for_a_turn_may_go(monkeypatch: pytest.MonkeyPatch):
 
 async def test_waiting_for_a_turn_is_not_waiting_for_the_provider(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("segue.models.pool.CONNECTIONS", 1)
-    async with Loopback([Pause(0.1), *whole(completion("Hello"))]) as server:
-        model = chat(server, timeout=0.25, max_retries=0)
+
+    def answer(request: Request) -> Answer:
+        pass_time(20)
+        return whole(completion("Hello"))
+
+    async with Loopback(answer) as server:
+        model = chat(server, timeout=30, max_retries=0)
         assert await asyncio.gather(*(text(model) for _ in range(4))) == ["Hello"] * 4

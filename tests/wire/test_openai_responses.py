@@ -105,7 +105,8 @@ def kept(*output: dict[str, Any], **changes: Any) -> Assistant:
 
 def test_reasoning_goes_back_whole_and_in_its_order():
     assert items(kept(THOUGHT, CALLED)) == [THOUGHT, without(CALLED, "status")]
-    assert items(kept(THOUGHT, SPOKEN, THOUGHT, CALLED)) == [THOUGHT, without(SPOKEN, "status"), THOUGHT, without(CALLED, "status")]
+    other = THOUGHT | {"id": "rs_2"}
+    assert items(kept(THOUGHT, SPOKEN, other, CALLED)) == [THOUGHT, without(SPOKEN, "status"), other, without(CALLED, "status")]
 
 
 def test_reasoning_that_cannot_be_read_elsewhere_stays_behind_and_ids_with_it():

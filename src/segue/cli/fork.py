@@ -1,7 +1,6 @@
 """`segue fork ID`: a new conversation from a place in another."""
 
 import asyncio
-import os
 
 import click
 
@@ -9,6 +8,7 @@ from segue import clock, outside
 from segue.cli.safe import json_text
 from segue.cli.store import conversation_named, journal_option, json_option, opened, where
 from segue.core.events import Started
+from segue.inputs import new_conversation
 
 
 @click.command()
@@ -31,7 +31,7 @@ async def _fork(place: str, given: str, at: int | None, allow: bool) -> tuple[st
     """The new conversation's id, and what it says of where it comes from."""
     async with opened(place) as store:
         name = await conversation_named(store, given)
-        new = f"c_{os.urandom(16).hex()}"
+        new = new_conversation()
         await outside.fork(store, name, at=at, effects="allow" if allow else "refuse", new_id=new, now=clock.now())
         begun = (await store.read(new))[0].event
     return new, begun.origin if isinstance(begun, Started) else name

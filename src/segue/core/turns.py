@@ -5,7 +5,7 @@ What a turn leaves when it closes is decided elsewhere."""
 import re
 from typing import NamedTuple, assert_never
 
-from segue.core.arguments import digest, parse
+from segue.core.arguments import canonical, digest, parse
 from segue.core.events import (
     ApprovalAsked,
     ApprovalDecided,
@@ -66,17 +66,27 @@ class Turn(NamedTuple):
 def open_turn(number: int, agent: str, reply: Reply, ids: Names) -> tuple[Turn, Names]:
     """Give every call a place and an id that no other call has (R8). The same call twice in a reply is one call."""
     slots: list[Slot] = []
-    met: set[tuple[str, str, str]] = set()
+    met: dict[tuple[str, str], list[str]] = {}
     for call in reply.calls:
-        same = (call.id, call.name, call.arguments)
-        if call.id and same in met:
+        others = met.setdefault((call.id, call.name), [])
+        if call.id and any(_equal(call.arguments, other) for other in others):
             continue
-        met.add(same)
+        others.append(call.arguments)
         index = len(slots)
         call = unique(call, f"call_{number}_{index}", ids)
         ids = ids.add(call.id)
         slots.append(Slot(call, f"{number}.{index}"))
     return Turn(agent, reply, tuple(slots), len(slots)), ids
+
+
+def _equal(arguments: str, others: str) -> bool:
+    """Whether two texts say the same arguments, in whatever spelling."""
+    if arguments == others:
+        return True
+    try:
+        return canonical(parse(arguments)) == canonical(parse(others))
+    except ArgumentsRefused:
+        return False
 
 
 def unique(call: Call, name: str, ids: Names) -> Call:

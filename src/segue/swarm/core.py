@@ -2,7 +2,6 @@
 The loop is the Runner's; here it is watched, told in Swarm's form, and left where Swarm would have stopped."""
 
 import copy
-import os
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, overload
 
@@ -12,6 +11,7 @@ from segue.core.fold import apply
 from segue.core.messages import Assistant, Message, ToolAnswer
 from segue.core.view import new_messages
 from segue.errors import UsageError
+from segue.inputs import new_conversation
 from segue.model import CallDelta, Model, Restarted, TextDelta
 from segue.models.resolve import model_from
 from segue.runner import Runner
@@ -147,7 +147,7 @@ class _Run:
         """Drive the run, and tell of it."""
         asked = self._asked
         runner = Runner(self._cast.enter(asked.agent))
-        name = f"c_{os.urandom(16).hex()}"
+        name = new_conversation()
 
         async def opening(*_: object) -> list[Event]:
             return asked.history.opening(name, runner.team.entry.name)

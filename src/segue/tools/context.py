@@ -4,6 +4,7 @@ Nothing here knows of tools, agents or the loop."""
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Generic, NoReturn, TypeVar
 
 from segue.core.messages import NOTHING, Json
@@ -99,11 +100,11 @@ class Context(Generic[Deps]):
         return Values((name, copied(value)) for name, value in values.items())
 
     @property
-    def changes(self) -> dict[str, Json]:
-        """What this call has set."""
-        return self._changes
+    def changes(self) -> Mapping[str, Json]:
+        """What this call has set; `set` is what changes it."""
+        return MappingProxyType(self._changes)
 
-    def set(self, **values: Json) -> None:
+    def set(self, /, **values: Json) -> None:
         """Change the conversation's context when the turn closes. Raises `UsageError` for what is not JSON."""
         for name, value in values.items():
             self._changes[name] = as_json(name, value)

@@ -96,7 +96,7 @@ def _is_part(part: Any) -> bool:
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
     """A copy, for the tool may keep its own and change it."""
-    copy: dict[str, Any] = json.loads(json.dumps(part))
+    copy: dict[str, Any] = json.loads(json.dumps(part, allow_nan=False))
     return copy | {"text": clean(part["text"])} if part["type"] == "text" else copy
 
 

@@ -51,6 +51,8 @@ class Extra:
                 self.take_text(known["text"])
                 texts.append(known["text"])
                 continue
+            if not isinstance(known.get("type"), str) or known["type"] in ("text", "output_text"):
+                continue
             if not self._parts and (said := before + "".join(texts)):
                 self._parts.append({"type": "text", "text": said})
             self._add(known)

@@ -2,6 +2,7 @@
 Half a surrogate pair is no character: it is kept while a stream is put together and replaced before it leaves."""
 
 import json
+import math
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -74,9 +75,11 @@ def sendable_text(text: str) -> str:
 
 
 def sendable(value: Any) -> Any:
-    """The same value, with that done to all text in it."""
+    """The same value, with that done to all text in it; NaN and infinity become null."""
     if isinstance(value, str):
         return sendable_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, dict):
         return {sendable(key): sendable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -18,6 +18,7 @@ Json = Any
 DIALECT = "openai-responses"
 
 _CALLS = ("function_call", "custom_tool_call")
+_PARTS = {"output_text": "text", "refusal": "refusal"}
 
 
 def broken(what: str, provider: str) -> BadReply:
@@ -38,6 +39,8 @@ def reply_of(answer: Json, *, provider: str = "", dialect: str = DIALECT) -> Rep
     if not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
         raise broken("has no list of output items", provider)
     finish = _finish(answer) if status == "incomplete" else ""
+    if not finish and any(item.get("status") == "incomplete" for item in output if item.get("type") in _CALLS):
+        raise broken("holds a call that is not finished", provider)
     calls = () if finish else tuple(_call(item) for item in output if item.get("type") in _CALLS)
     said, refusal = _said(output, provider)
     if not (said or calls or refusal or finish):
@@ -84,7 +87,7 @@ def _said(output: Sequence[dict[str, Json]], provider: str) -> tuple[str, str]:
         parts = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
         texts.append("".join(text(part.get("text")) for part in parts if part.get("type") in ("output_text", "text")))
         refusals.extend(text(part.get("refusal")) for part in parts if part.get("type") == "refusal")
-    return sendable_text(join_texts(texts)), sendable_text("".join(refusals))
+    return sendable_text(join_texts([said for said in texts if said])), sendable_text("".join(refusals))
 
 
 def join_texts(texts: Sequence[str]) -> str:
@@ -106,7 +109,8 @@ def replayed(items: Sequence[dict[str, Json]], message: Assistant) -> list[dict[
     said, _ = _said(items, "")
     if len(calls) != len(message.calls) or said != (message.text or ""):
         return []
-    if any(item.get("type") == "custom_tool_call" for item in items) or not all(map(_is_sound, items)):
+    ids = [item["id"] for item in items if item.get("id") is not None]
+    if not all(isinstance(one, str) for one in ids) or len(set(ids)) < len(ids) or not all(map(_is_sound, items)):
         return []
     kept = [item for item in items if item.get("type") != "reasoning" or item.get("encrypted_content") or item.get("content")]
     # an item's id points at the reasoning before it: where that is not sent, neither is the id
@@ -125,10 +129,12 @@ def replayed(items: Sequence[dict[str, Json]], message: Assistant) -> list[dict[
 
 
 def _is_sound(item: dict[str, Json]) -> bool:
-    """Whether a message is one that may be sent; of other items only their maker knows."""
-    if item.get("type") != "message":
-        return True
-    content = item.get("content")
-    if item.get("role") != "assistant" or not isinstance(content, list):
+    """Whether a message or a reasoning is one that may be sent, and no answer to a call; of other items only their maker knows."""
+    kind, content = item["type"], item.get("content")
+    if kind == "reasoning":
+        return isinstance(item.get("summary"), list)
+    if kind != "message":
+        return not kind.endswith("_output") and kind not in ("custom_tool_call", "item_reference")
+    if item.get("role") != "assistant" or not isinstance(content, list) or not content:
         return False
-    return all(isinstance(part, dict) and part.get("type") in ("output_text", "refusal") for part in content)
+    return all(isinstance(part, dict) and isinstance(part.get(_PARTS.get(str(part.get("type")), "")), str) for part in content)

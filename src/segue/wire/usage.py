@@ -6,6 +6,9 @@ from segue.core.messages import Usage
 
 Json = Any
 
+LARGEST = 2**53
+"""What counts more is no count: a price would make of it a sum that no journal can keep."""
+
 
 def chat_usage(counts: Json) -> Usage:
     """Counts of Chat Completions, with what DeepSeek calls the cached part."""
@@ -55,4 +58,4 @@ def _part(counts: dict[str, Json], details: str, name: str) -> int:
 def _count(value: Json) -> int:
     if not value:
         return 0  # mostly nothing is cached, and nothing thought
-    return value if type(value) is int and value > 0 else 0
+    return value if type(value) is int and 0 < value <= LARGEST else 0
