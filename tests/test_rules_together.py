@@ -9,7 +9,8 @@ from segue import Agent, Context, Limits, Runner, guard, handoff, outside, run, 
 from segue.core.conversation import Status
 from segue.core.events import ApprovalAsked, ToolReturned
 from segue.core.fold import replay
-from segue.errors import KeyReused
+from segue.core.messages import Call, Reply
+from segue.errors import CodeChanged, ConversationParked, KeyReused
 from segue.journal.base import fold, summary_of
 from segue.journal.memory import MemoryJournal
 from segue.journal.sqlite import SqliteJournal
@@ -158,3 +159,63 @@ async def test_a_view_function_that_is_gone_does_not_show_everything():
     with pytest.raises(Exception, match="view function"):
         await Runner(team("Renamed"), journal=runner.journal, model=model).run("Three", conversation="c")
     assert not model.requests
+
+
+@pytest.mark.parametrize("policy", ["refuse", "ask"])
+async def test_a_change_of_an_agent_used_as_a_tool_is_a_change_of_the_team(tmp_path, policy):
+    paid = []
+
+    def team(words):
+        return Agent("Outer", tools=[Agent("Inner", instructions=words, tools=[payer(paid, approve=True)]).as_tool()])
+
+    journal = SqliteJournal(tmp_path / "x.db")
+    async with Runner(team("Pay."), journal=journal, model=ScriptedModel([{"inner": {"input": "x"}}, {"pay": {"n": 1}}])) as first:
+        asked = (await first.run("Go", conversation="c")).waiting_for[0].approval
+    async with Runner(team("Pay twice."), journal=journal, model=ScriptedModel([]), on_change=policy) as second:
+        with pytest.raises(CodeChanged if policy == "refuse" else ConversationParked, match="its tool inner has changed"):
+            await second.approve("c", asked.id, asked.digest)
+    assert paid == []
+
+
+def test_agents_that_use_one_another_as_tools_by_their_functions_have_a_fingerprint():
+    def ask_front() -> Agent:
+        return front
+
+    back = Agent("Back", tools=[ask_front])
+    front = Agent("Front", tools=[back.as_tool()])
+    changed = Agent("Front", tools=[Agent("Back", instructions="Other.", tools=[ask_front]).as_tool()])
+    assert Runner(front).team.fingerprint == Runner(front).team.fingerprint
+    assert Runner(front).team.fingerprint["Front"] != Runner(changed).team.fingerprint["Front"]
+
+
+class Crashing(MemoryJournal):
+    """A journal whose process dies after so many appends."""
+
+    left = 10**6
+
+    async def append(self, conversation, seq, events, **options):
+        if self.left == 0:
+            raise ConnectionError
+        self.left -= 1
+        await super().append(conversation, seq, events, **options)
+
+
+async def test_a_cancel_that_dies_half_way_leaves_no_agent_at_work_for_nobody():
+    journal = Crashing()
+    outer = Agent("Outer", tools=[Agent("Inner", tools=[payer([], approve=True)]).as_tool()])
+    await Runner(outer, journal=journal, model=ScriptedModel([{"inner": {"input": "x"}}, {"pay": {"n": 1}}])).run("Go", conversation="c")
+    journal.left = 1
+    with pytest.raises(ConnectionError):
+        await outside.cancel(journal, "c", at=time.time())
+    journal.left = 10**6
+    assert fold(await journal.read("c/1.0")).status is Status.ENDED
+    assert await outside.cancel(journal, "c", at=time.time())
+    assert fold(await journal.read("c")).status is Status.ENDED
+
+
+@pytest.mark.parametrize("other", ['{"n": 1}', '{"n":1.0}', ' {"n":1}'])
+async def test_a_call_that_a_reply_holds_twice_is_one_call_in_whatever_spelling(other):
+    paid = []
+    twice = Reply(calls=(Call("c1", "pay", '{"n":1}'), Call("c1", "pay", other), Call("c1", "pay", '{"n":2}')))
+    await run(Agent("A", tools=[payer(paid)]), "Go", model=ScriptedModel([twice, "Done."]))
+    assert paid == ["pay", "pay"]

@@ -97,9 +97,17 @@ async def cancel(journal: Journal, conversation: str, *, at: float) -> bool:
         told[:] = taken_over(c, CANCELLED)
         return told
 
+    # before and after: a crash in between leaves no agent at work for nobody, nor does a driver that begins one meanwhile
+    opening(fold(await journal.read(conversation), Conversation(id=conversation)))
+    await end_inner(journal, conversation, left_open(told), at=at)
     await tell(journal, conversation, opening, at=at)
-    await end_inner(journal, conversation, [event.place for event in told if isinstance(event, ToolUnknown | ToolFailed)], at=at)
+    await end_inner(journal, conversation, left_open(told), at=at)
     return bool(told)
+
+
+def left_open(events: Iterable[Event]) -> list[str]:
+    """The places of calls that by these events nobody waits for any more."""
+    return [event.place for event in events if isinstance(event, ToolUnknown | ToolFailed)]
 
 
 async def end_inner(journal: Journal, conversation: str, places: Iterable[str], *, at: float) -> None:

@@ -13,7 +13,7 @@ from segue import clock
 from segue.agent import Agent
 from segue.change import OnChange, checked_change
 from segue.core.conversation import Conversation, Status
-from segue.core.events import CANCELLED, Event, InputGiven, ToolFailed, ToolUnknown
+from segue.core.events import CANCELLED, Event, InputGiven
 from segue.core.limits import DEFAULTS, Limits
 from segue.core.messages import NOTHING, Json
 from segue.core.turns import Slot
@@ -27,7 +27,7 @@ from segue.model import Model
 from segue.models.resolve import model_from
 from segue.openings import Decision, decided, existing, expired, given, past, resumed, settled
 from segue.order import Opening, Order
-from segue.outside import cancel, end_inner, fork
+from segue.outside import cancel, end_inner, fork, left_open
 from segue.portal import PORTAL
 from segue.prepare import check_arguments
 from segue.recovery import left, recover
@@ -224,8 +224,7 @@ class Runner:
         driven = await self._desk.elsewhere(c)
         entry, reject = self.team.entry.name, policy == "reject"
         events = given(c, run, conversation=name, entry=entry, earlier=message.earlier, reject=reject, driven=driven, now=clock.now())
-        given_up = [event.place for event in events if isinstance(event, ToolUnknown | ToolFailed)]
-        await end_inner(self.journal, name, given_up, at=clock.now())  # what a dead driver left is given up, and what agents did for it
+        await end_inner(self.journal, name, left_open(events), at=clock.now())  # what a dead driver's agents did, nobody waits for
         return events
 
     # -- going on

@@ -169,21 +169,31 @@ class Team:
     @functools.cached_property
     def fingerprint(self) -> dict[str, Json]:
         """What each agent is made of, in short hashes: instructions, tools, handoffs, model (R31)."""
-        return {name: _fingerprint(member) for name, member in self.members.items()}
+        return _fingerprints(self, ())
 
 
-def _fingerprint(member: Member) -> dict[str, Json]:
+def _fingerprints(team: Team, within: tuple[Agent, ...]) -> dict[str, Json]:
+    return {name: _fingerprint(member, within) for name, member in team.members.items()}
+
+
+def _fingerprint(member: Member, within: tuple[Agent, ...]) -> dict[str, Json]:
     agent = member.agent
     told = agent.instructions
     words = told if isinstance(told, str) else getattr(told, "__qualname__", "") or str(told)
     model = agent.model if isinstance(agent.model, str) else getattr(agent.model, "name", None)
-    made: dict[str, Json] = {"instructions": _hash(words), "tools": {spec.name: _spec_hash(member, spec) for spec in member.specs()}}
+    tools: dict[str, Json] = {spec.name: _spec_hash(member, spec, within) for spec in member.specs()}
+    made: dict[str, Json] = {"instructions": _hash(words), "tools": tools}
     return made | ({"handoffs": sorted(member.edges)} if member.edges else {}) | ({"model": model} if model else {})
 
 
-def _spec_hash(member: Member, spec: ToolSpec) -> str:
+def _spec_hash(member: Member, spec: ToolSpec, within: tuple[Agent, ...]) -> str:
     offer = member.table[spec.name]
-    return offer.fingerprint[:8] if isinstance(offer, Tool) else _hash([spec.name, spec.description, dict(spec.parameters)])
+    if isinstance(offer, Tool):
+        return offer.fingerprint[:8]
+    made: list[Json] = [spec.name, spec.description, dict(spec.parameters)]
+    if isinstance(offer, AgentTool) and offer.agent not in within:  # what an agent does as a tool changes with all that it leads to
+        made.append(_fingerprints(Team(offer.agent), (*within, offer.agent)))
+    return _hash(made)
 
 
 def _hash(value: Json) -> str:
