@@ -41,6 +41,7 @@ def test_of_a_drive_whose_beginning_was_counted_before_nothing_is_counted_again(
         (["Hi"], r"messages\[0\] must be .*, not str"),
         (7, "not int"),
         ("", "empty"),
+        ([{"role": "user", "content": [{"type": "input_audio", "seconds": float("nan")}]}], "not JSON"),
     ],
 )
 def test_an_input_that_is_no_text_and_no_list_is_refused_with_the_mend(given, words):

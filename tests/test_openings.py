@@ -51,6 +51,11 @@ IN_DOUBT = ToolUnknown("1.0", "nobody knows", ask=True)
 # --- decisions
 
 
+def test_an_approval_given_in_place_of_its_id_is_refused_with_the_mend():
+    with pytest.raises(UsageError, match=r"slot\.approval\.id"):
+        decide(story(PAY, asked()), asked())
+
+
 @pytest.mark.parametrize("answer", ["approve", "deny"])
 def test_a_decision_names_the_approval_and_the_digest_and_who_decided(answer):
     made = decide(story(PAY, asked()), answer=answer, by="Ann", reason="why not")

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from segue.agent import Agent, Result, guard, handoff
 from segue.core.limits import Limits
-from segue.core.messages import Reply, Usage
+from segue.core.messages import Call, Reply, Usage
 from segue.errors import GuardTripped, ModelRefused, OutputError, ReplyCut, UsageError
 from segue.model import ModelSettings, TextDelta
 from segue.runner import Runner
@@ -723,3 +723,30 @@ async def test_a_budget_ends_the_run_in_a_state_that_can_be_resumed_with_all_wor
     assert (response.status, response.error.limit, len(made)) == ("limited", name, 1)
     assert (await runner.resume("c", limits=Limits())).output == "Done."
     assert len(made) == 2
+
+
+class NoStream:
+    """A model whose author forgot what a reply is."""
+
+    name = "mine"
+
+    def reply(self, request):
+        return Reply("Hi")
+
+
+class NoGenerator(NoStream):
+    async def reply(self, request):
+        return Reply("Hi")
+
+
+@pytest.mark.parametrize("model", [NoStream(), NoGenerator()])
+async def test_a_model_that_gives_no_stream_is_told_what_it_has_to_give(model):
+    with pytest.raises(UsageError, match=r"mine gives no stream.*a Reply last"):
+        await run(Agent("A"), "Hi", model=model)
+
+
+async def test_a_models_call_with_arguments_that_are_no_text_is_refused_and_the_conversation_goes_on():
+    runner = Runner(Agent("A"), model=ScriptedModel([Reply(calls=(Call("1", "pay", {"n": 1}),)), "Fine."]))
+    with pytest.raises(UsageError, match=r"json\.dumps"):
+        await runner.run("Hi", conversation="c")
+    assert (await runner.run("Again", conversation="c")).output == "Fine."

@@ -28,7 +28,8 @@ from segue.runner import Runner
 from segue.swarm import Agent as SwarmAgent
 from segue.testing import FunctionModel, MemoryJournal, ScriptedModel
 from segue.throwaway import run, run_sync, stream
-from segue.tools.tool import Context, as_json, tool
+from segue.tools.context import Context, as_json
+from segue.tools.tool import tool
 from tests.acting import answers, asked, instructions, legal, until
 from tests.test_pool import in_a_fork
 
@@ -157,6 +158,12 @@ async def test_context_is_merged_over_what_the_conversation_has_and_reaches_tool
 async def test_a_context_that_is_not_json_is_refused():
     with pytest.raises(UsageError, match="'db' is not one"):
         await run(Agent("A"), "Hi", model=ScriptedModel([]), context={"db": object()})
+
+
+@pytest.mark.parametrize("context", [["customer"], {1: "Maya"}, "Maya"])
+async def test_a_context_that_is_no_dictionary_of_names_is_refused(context):
+    with pytest.raises(UsageError, match="texts as its keys"):
+        await run(Agent("A"), "Hi", model=ScriptedModel([]), context=context)
 
 
 def test_options_that_cannot_be_are_refused_when_the_runner_is_built():

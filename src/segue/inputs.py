@@ -1,6 +1,7 @@
 """What a run is begun with: a user's message, or a list that ends with one; and what a journal tells of earlier inputs."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -42,6 +43,8 @@ def read_input(messages: Input) -> Given:
         return Given((), User(_text(messages)))
     if not isinstance(messages, Iterable):
         raise UsageError(f"The input is a text or a list of chat-completions messages, not {type(messages).__name__}.")
+    if not isinstance(messages, Mapping):
+        messages = list(messages)
     read = list(from_chat(messages))
     if any(isinstance(message, System) for message in read):
         raise UsageError("The messages hold a system message. An agent's instructions are its own: Agent(..., instructions=...).")
@@ -50,6 +53,10 @@ def read_input(messages: Input) -> Given:
     fault = check(read)
     if fault:
         raise UsageError(f"The messages are no history that a provider takes: {fault}.")
+    try:
+        json.dumps(messages, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"The messages are not JSON ({error}).") from None
     return Given(tuple(read[:-1]), read[-1])
 
 

@@ -68,6 +68,8 @@ def decided(
     "changed" (the digest is another one), "expired", "decided" or "consumed" (the call was begun with it).
     """
     existing(c)
+    if not isinstance(approval, str):
+        raise UsageError(f"An approval is named by its id, a text, and not by {type(approval).__name__}: slot.approval.id.")
     if arguments is not None and decision != "approve":
         raise UsageError("Arguments are changed by approving a call with them, not by denying it.")
     slot = next((slot for slot in (c.turn.slots if c.turn else ()) if slot.approval is not None and slot.approval.id == approval), None)

@@ -1,9 +1,10 @@
 """A step in, events out: the one place that calls models and users' functions.
 What they do becomes an event; nothing is decided here that the core could decide."""
 
+import inspect
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from segue.agent import Agent
@@ -19,7 +20,7 @@ from segue.core.limits import cost_of
 from segue.core.messages import Assistant, Message, Reply, System, User
 from segue.core.view import check, view
 from segue.errors import ArgumentsRefused, BadReply, GuardTripped, ProviderError, SegueError, UsageError
-from segue.model import Delta, ModelRequest, ReasoningDelta, Restarted, TextDelta
+from segue.model import Delta, Model, ModelRequest, ReasoningDelta, Restarted, TextDelta
 from segue.spans import SILENT
 from segue.team import Member
 from segue.tools.typed import Typed
@@ -55,11 +56,11 @@ async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted
     reply: Reply | None = None
     started = time.perf_counter()
     with world.trace.chat(model, request) if world.trace is not None else SILENT as span:
-        said = span.through(model.reply(request))
+        said = span.through(_answer(model, request))
         try:
             async for item in said:
                 if isinstance(item, Reply):
-                    reply = item
+                    reply = _checked(model, item)
                 elif member.guards["output"] and isinstance(item, TextDelta | ReasoningDelta):
                     held.append(item)
                 else:
@@ -86,6 +87,21 @@ async def ask(world: World, c: Conversation) -> AsyncGenerator[Delta | Restarted
     cost = cost_of(reply.usage, (reply.model, model.name), c.run.limits) if c.run.limits.prices else 0.0
     replied = ModelReplied(agent.name, reply, attempt, seconds, cost, refused)
     yield [*events, replied, ends] if ends else [*events, replied]
+
+
+def _answer(model: Model, request: ModelRequest) -> AsyncIterator[Delta | Restarted | Reply]:
+    said: Any = model.reply(request)
+    if not hasattr(said, "__aiter__"):
+        if inspect.iscoroutine(said):
+            said.close()
+        raise UsageError(f"The model {model.name} gives no stream: `async def reply(self, request)` has to yield what comes, a Reply last.")
+    return said  # type: ignore[no-any-return]
+
+
+def _checked(model: Model, reply: Reply) -> Reply:
+    if not all(isinstance(call.arguments, str) for call in reply.calls):
+        raise UsageError(f"The model {model.name} gives a call whose arguments are no text: give them as JSON, json.dumps({{...}}).")
+    return reply
 
 
 def failed(reason: str, error: SegueError) -> RunEnded:

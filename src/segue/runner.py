@@ -34,8 +34,8 @@ from segue.recovery import left, recover
 from segue.response import Response
 from segue.streams import Stream, SyncStream
 from segue.team import Team
+from segue.tools.context import context_of
 from segue.tools.results import swarms
-from segue.tools.tool import as_json
 from segue.transaction import refuse_transactions
 from segue.world import InnerAnswer, InnerWaits, World
 
@@ -184,7 +184,7 @@ class Runner:
     ) -> Stream:
         message = read_input(messages)
         policy = checked_busy(busy) if busy is not None else self.busy
-        changes = {name: as_json(name, value) for name, value in context.items()} if context else NOTHING
+        changes = context_of(context) if context else NOTHING
         taken: Literal["queue", "interrupt"] = "interrupt" if policy == "interrupt" else "queue"
         run = InputGiven(f"r_{os.urandom(16).hex()}", (message.message,), changes, key, None, self.limits.differences(), taken)
         if conversation is None:

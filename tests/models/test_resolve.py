@@ -82,7 +82,7 @@ async def test_a_variable_says_where_a_provider_is(spec: str, variable: str, url
     assert pieces[0].dialect == f"openai-chat/{spec.partition(':')[0]}"  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("spec", ["nobody:m", "openai:", ":m", ""])
+@pytest.mark.parametrize("spec", ["nobody:m", "openai:", ":m", "", "ollama"])
 def test_a_string_that_names_no_model_is_answered_with_the_providers(spec: str):
     with pytest.raises(UsageError, match=r"openai-chat.*ollama.*cerebras"):
         model_from(spec)
@@ -95,6 +95,11 @@ def test_a_string_that_names_no_model_is_answered_with_the_providers(spec: str):
 def test_what_is_missing_is_named(spec: str, variable: str):
     with pytest.raises(UsageError, match=variable):
         model_from(spec)
+
+
+def test_a_name_alone_without_a_key_is_told_whose_it_was_taken_for():
+    with pytest.raises(UsageError, match=r"as OpenAI's .*provider:model.*OPENAI_API_KEY"):
+        model_from("claude-5")
 
 
 def test_a_model_is_given_back_as_it_is():

@@ -59,12 +59,13 @@ def model_from(spec: str | Model) -> Model:
         raise UsageError(f"A model is a string like 'openai:gpt-5-mini' or a model object, not {type(spec).__name__}.")
     name, model = spec.split(":", 1) if ":" in spec else ("openai", spec)
     provider = PROVIDERS.get(name)
-    if not model or provider is None:
+    if not model or provider is None or spec in PROVIDERS:
         raise UsageError(f"{spec!r} names no model. Write provider:model; the providers are {', '.join(PROVIDERS)}.")
     base_url = _url(name, provider)
     key = next((os.environ[variable] for variable in provider.keys if os.environ.get(variable)), "")
     if not key and provider.key_needed:
-        raise UsageError(f"{spec!r} needs an API key. Set {' or '.join(provider.keys)}.")
+        whose = "" if ":" in spec else ", as OpenAI's (another's is written provider:model)"
+        raise UsageError(f"{spec!r} needs an API key{whose}. Set {' or '.join(provider.keys)}.")
     made = _made.get((spec, base_url, key))
     if made is None:
         made = _made[spec, base_url, key] = _make(name, model, base_url, key)

@@ -115,6 +115,13 @@ class Context(Generic[Deps]):
             self._progress(text)
 
 
+def context_of(values: Any) -> dict[str, Json]:
+    """A context that was given. Raises `UsageError` for what is none."""
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise UsageError(f"context={values!r}: give a dictionary with texts as its keys, {{'customer': 'Maya'}}.")
+    return {name: as_json(name, value) for name, value in values.items()}
+
+
 def as_json(name: str, value: Any) -> Json:
     """A copy of a JSON value. Raises `UsageError` for anything else."""
     try:

@@ -14,11 +14,11 @@ from segue.core.arguments import canonical
 from segue.core.events import Effect
 from segue.errors import UsageError
 from segue.model import ToolSpec
-from segue.tools.context import Context, as_json, copied
+from segue.tools.context import Context, copied
 from segue.tools.functions import fitted
 from segue.tools.schema import Parameters, describe, parameters
 
-__all__ = ["Approve", "Context", "Tool", "as_json", "checked_name", "copied", "make_tool", "tool", "tool_name"]
+__all__ = ["Approve", "Context", "Tool", "checked_name", "copied", "make_tool", "tool", "tool_name"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
