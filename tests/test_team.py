@@ -101,14 +101,14 @@ def test_a_runner_refuses_them_when_it_is_built():
         Runner("A")
 
 
-async def test_a_called_agent_with_a_tool_of_the_name_it_needs_to_return_is_refused():
+def test_a_called_agent_with_a_tool_of_the_name_it_needs_to_return_is_refused():
     @tool(name="return_to_a")
     def clash() -> str:
         return ""
 
     b = Agent("B", tools=[clash])
     with pytest.raises(UsageError, match="return_to_a"):
-        await run(Agent("A", handoffs=[handoff(b, kind="call")]), "Hi", model=ScriptedModel([{"call_b": {}}, "Hello."]))
+        Team(Agent("A", handoffs=[handoff(b, kind="call")]))
 
 
 def test_an_unknown_member_is_refused_with_the_names_that_exist():

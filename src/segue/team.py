@@ -137,13 +137,15 @@ class Team:
             elif known.agent is not agent:
                 raise UsageError(f"Two different agents are called {agent.name!r}. An agent is found again by its name: rename one.")
         for member in self.members.values():
-            for target in member.edges:
+            for target, edge in member.edges.items():
                 if target not in self.members and target not in others:
                     known_names = ", ".join(sorted(self.members))
                     raise UsageError(
                         f"{member.agent.name} hands off to {target!r}, and there is no such agent. There are: {known_names}. "
                         "Name it in agents=[...] if nothing else leads to it."
                     )
+                if edge.kind == "call" and target in self.members:
+                    self.members[target].returns(member.agent.name)  # a tool of its own may have the name that it needs
 
     def __contains__(self, name: str) -> bool:
         return name in self.members
