@@ -22,7 +22,8 @@ from segue.model import Model, ModelSettings
 from segue.response import Response
 from segue.runner import Runner
 from segue.throwaway import run, run_sync, stream
-from segue.tools.tool import Context, Tool, tool
+from segue.tools.context import Context
+from segue.tools.tool import Tool, tool
 
 __version__ = "0.1.0"
 

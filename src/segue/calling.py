@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from segue.agent import Edge, Guard
-from segue.tools.tool import Context
+from segue.tools.context import Context
 
 
 async def called(function: Callable[..., Any], *given: Any, role: str) -> Any:

@@ -15,7 +15,9 @@ from segue.model import Model
 from segue.portal import PORTAL
 from segue.response import Response
 from segue.throwaway import run_sync
-from segue.tools.tool import Context, Tool, make_tool, tool_name
+from segue.tools.context import Context
+from segue.tools.signature import name_of
+from segue.tools.tool import Tool, make_tool
 
 
 def function_to_schema(func: Callable[..., Any]) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def _tool(func: Any, name: str | None = None) -> Tool:
 def _by_name(tools: Any) -> Mapping[str, Any]:
     if isinstance(tools, Mapping):
         return tools
-    return {made.name if isinstance(made, Tool) else tool_name(made): made for made in tools}
+    return {made.name if isinstance(made, Tool) else name_of(made): made for made in tools}
 
 
 def _field(value: Any, name: str) -> Any:

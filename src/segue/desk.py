@@ -182,7 +182,7 @@ class Desk:
 
     async def elsewhere(self, c: Conversation) -> bool:
         """Whether a run is going on that someone else drives: a living driver, or the engine's workers."""
-        if c.status not in (Status.MODEL, Status.TOOLS):
+        if not c.running:
             return False
         if self.engine is not None:
             return True
@@ -259,7 +259,7 @@ def _abandoned(drive: Drive) -> bool:
         return False
     if not ledger.opened:
         return isinstance(drive.error, JournalError) and not isinstance(drive.error, JournalConflict)
-    return ledger.written.status in (Status.MODEL, Status.TOOLS)
+    return ledger.written.running
 
 
 def _named() -> str:

@@ -193,7 +193,7 @@ class Drive:
         ledger.decide(*self.early)
         self.early = []
         self.world.trace = ledger.trace = trace_of(ledger.conversation.entry, ledger.conversation.id)
-        if ledger.conversation.status in (Status.MODEL, Status.TOOLS):
+        if ledger.conversation.running:
             end = missing(ledger.conversation._replace(fingerprint=before), self.world.team) or self.parks
             if end is not None:
                 ledger.decide(end)
@@ -354,7 +354,7 @@ class Drive:
     def _fenced(self) -> None:
         """Another driver has the conversation: what was begun here is told to it when it ends, and nothing more is done."""
         self._leave()
-        if self.ledger.conversation.status in (Status.MODEL, Status.TOOLS):
+        if self.ledger.conversation.running:
             words = f"Another driver has taken conversation {self.conversation.id} over, and goes on with it."
             self.error = ConversationBusy(words, conversation=self.conversation.id)
         self._finish()

@@ -18,11 +18,11 @@ from segue.core.events import (
     ToolLate,
     ToolSettled,
 )
-from segue.core.fold import apply, as_left
-from segue.core.messages import Message, System, User
+from segue.core.fold import as_left
+from segue.core.messages import Message, System, User, sendable_text
 from segue.core.view import check
 from segue.errors import KeyReused, UsageError
-from segue.journal.base import Stored
+from segue.journal.base import Stored, fold
 from segue.wire.chat_messages import from_chat
 
 Input = str | Sequence[Mapping[str, Any]]
@@ -40,11 +40,9 @@ def read_input(messages: Input) -> Given:
     if isinstance(messages, str):
         if not messages:
             raise UsageError("The user's message is empty.")
-        return Given((), User(_text(messages)))
+        return Given((), User(sendable_text(messages)))
     if not isinstance(messages, Iterable):
         raise UsageError(f"The input is a text or a list of chat-completions messages, not {type(messages).__name__}.")
-    if not isinstance(messages, Mapping):
-        messages = list(messages)
     read = list(from_chat(messages))
     if any(isinstance(message, System) for message in read):
         raise UsageError("The messages hold a system message. An agent's instructions are its own: Agent(..., instructions=...).")
@@ -54,14 +52,10 @@ def read_input(messages: Input) -> Given:
     if fault:
         raise UsageError(f"The messages are no history that a provider takes: {fault}.")
     try:
-        json.dumps(messages, allow_nan=False)
+        json.dumps([message.content for message in read if isinstance(message, User)], allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"The messages are not JSON ({error}).") from None
     return Given(tuple(read[:-1]), read[-1])
-
-
-def _text(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def earlier_run(stored: Sequence[Stored], run: InputGiven, earlier: tuple[Message, ...] = ()) -> Conversation | None:
@@ -69,22 +63,25 @@ def earlier_run(stored: Sequence[Stored], run: InputGiven, earlier: tuple[Messag
 
     Raises `KeyReused` if that run was given another input.
     """
-    at = next((at for at, row in enumerate(stored) if isinstance(row.event, InputGiven) and row.event.key == run.key), None)
-    if at is None:
+    given = ((at, row.event) for at, row in enumerate(stored) if isinstance(row.event, InputGiven) and row.event.key == run.key)
+    at, found = next(given, (0, None))
+    if found is None:
         return None
-    found = stored[at].event
-    assert isinstance(found, InputGiven)
     opened = stored[0].event
     before = opened.messages if isinstance(opened, Started) and at == 1 else ()
     if (before, found.messages, found.context) != (earlier, run.messages, run.context):
         raise KeyReused(f"The key {run.key!r} was used for another input of this conversation.")
-    c = Conversation()
-    for row in stored:
-        larger = apply(c, row.event)
-        if (left := as_left(found.run, c, row.event, larger)) is not None:
+    return left_by(found.run, Conversation(), stored) or fold(stored)
+
+
+def left_by(run: str, before: Conversation, rows: Sequence[Stored]) -> Conversation | None:
+    """The conversation as a run has left it, if it has."""
+    for row in rows:
+        c = fold([row], before)
+        if (left := as_left(run, before, row.event, c)) is not None:
             return left
-        c = larger
-    return c
+        before = c
+    return before if before.run.id == run and not before.running else None
 
 
 def new_conversation(key: str | None = None) -> str:

@@ -11,11 +11,8 @@ from segue.core.conversation import Conversation
 from segue.core.events import DriveStarted, Event, ModelReplied, RunEnded, ToolFailed, ToolLate, ToolReturned, ToolStarted
 from segue.core.fold import apply, as_left
 from segue.errors import IllegalEvent, JournalConflict
-from segue.journal.base import Journal, Summary, fold, summary_of
+from segue.journal.base import ATTEMPTS, Journal, Summary, fold, summary_of
 from segue.spans import Trace
-
-ATTEMPTS = 100
-"""How often an append is tried where others are faster; each time, somebody else has got something done."""
 
 _UNTOLD = Summary()
 

@@ -4,7 +4,7 @@ An act that cannot be is a typed error whose words tell why."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from segue.core.arguments import canonical, parse
 from segue.core.arguments import digest as digest_of
@@ -31,7 +31,6 @@ from segue.core.messages import NOTHING, Json, Message
 from segue.core.turns import Slot, approval_id
 from segue.errors import ApprovalError, ConversationBusy, ConversationParked, UsageError
 from segue.outcomes import unknown_words
-from segue.tools.tool import Context
 
 
 def existing(c: Conversation, name: str = "") -> None:
@@ -105,9 +104,8 @@ def _canonical(arguments: Mapping[str, Json]) -> str:
 
 def _edited(c: Conversation, slot: Slot, asked: ApprovalAsked, text: str, by: str, reason: str) -> list[Event]:
     """The old question makes room for one about the new arguments, which whoever wrote them has approved."""
-    call: Context[Any] = Context(conversation=c.id, place=slot.place, arguments=text)
     new = ApprovalAsked(
-        id=approval_id(call.key, slot.asked),
+        id=approval_id(c.id, slot, text),
         place=asked.place,
         agent=asked.agent,
         name=asked.name,
@@ -137,6 +135,8 @@ def _fate(decision: ApprovalDecided, *, begun: bool) -> tuple[str, str]:
             return "expired", "has expired: the call was not made, and the model was told"
         case "superseded":
             return "changed", f"was replaced{by} by one for other arguments: look for the call's new approval"
+        case _:
+            assert_never(decision.decision)
 
 
 def past(error: ApprovalError, events: Iterable[Event]) -> ApprovalError:
@@ -237,16 +237,11 @@ def given(
                     conversation=conversation,
                 )
             goes_on = driven or (run.busy == "queue" and not reject)
-            return [*late, run] if goes_on else [*late, *interrupted(c, run)]
+            return [*late, run] if goes_on else [*late, *cancelled(c, SUPERSEDED), run]
 
 
 def _asked(slot: Slot) -> str:
     return f"approval {slot.approval.id}" if slot.approval is not None and slot.doubt is None else f"unknown, at {slot.place}"
-
-
-def interrupted(c: Conversation, run: InputGiven) -> list[Event]:
-    """An input in place of the run that nobody drives any more."""
-    return [*cancelled(c, SUPERSEDED), run]
 
 
 def resumed(c: Conversation, limits: Limits | None = None, *, by: str = "", now: float) -> list[Event] | Conversation:
@@ -265,8 +260,10 @@ def resumed(c: Conversation, limits: Limits | None = None, *, by: str = "", now:
             return expired(c, now) or c
         case Status.MODEL | Status.TOOLS:
             return expired(c, now)
-        case _:
+        case Status.NEW | Status.IDLE:
             return c
+        case _:
+            assert_never(c.status)
 
 
 def allowance(limits: Limits | None, before: Limits, *, by: str = "") -> AllowanceGiven:
@@ -295,12 +292,11 @@ def taken_over(c: Conversation, end: RunEnded) -> list[Event]:
         more = AllowanceGiven()
         return [more, *cancelled(replay([more], c), end)]
     events = cancelled(c, end)
-    return [DriveStarted(""), *events] if c.status in (Status.MODEL, Status.TOOLS) else events
+    return [DriveStarted(""), *events] if c.running else events
 
 
 def _left(slot: Slot, end: RunEnded, drive: int | None) -> Outcome:
     """The outcome of an open call that nobody waits for."""
-    begun = slot.started is not None and (slot.drive != drive or slot.waits)
-    if slot.started is not None and slot.started.effect != "read" and begun:
+    if slot.started is not None and slot.started.effect != "read" and (slot.drive != drive or slot.waits):
         return ToolUnknown(slot.place, unknown_words(slot.call.name, "the run was ended while it ran"))
     return ToolFailed(slot.place, "cancelled", f"Not called: {end.words or 'the run was ended.'}")

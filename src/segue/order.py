@@ -1,20 +1,19 @@
 """One run, from a claim on a conversation to what came of it: driven here, or by someone else and watched from here.
 No rule of the machine lives here."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from segue import clock
 from segue.core.conversation import Conversation, Status
 from segue.core.events import Event, InputGiven
-from segue.core.fold import as_left, replay
+from segue.core.fold import replay
 from segue.desk import Busy, Claim, Desk, Kept
 from segue.drive import Drive, Item
 from segue.engine import Sharing
 from segue.errors import ConversationBusy, JournalConflict, SegueError
-from segue.inputs import begins_anew
-from segue.journal.base import Stored, fold, summary_of
-from segue.ledger import ATTEMPTS
+from segue.inputs import begins_anew, left_by
+from segue.journal.base import ATTEMPTS, fold, summary_of
 from segue.openings import Decision, existing
 from segue.outside import end_inner
 from segue.response import Response
@@ -168,24 +167,14 @@ class Order:
     async def _go_on(self, c: Conversation) -> list[Event] | Conversation:
         """Go on with a run whose driver has died; or the conversation as the run was left, if it has come to its end meanwhile."""
         existing(c, self.name)
-        left = _left_by(self.run, Conversation(), await self.desk.journal.read(self.name))
-        if left is not None or c.status in (Status.MODEL, Status.TOOLS):
+        left = left_by(self.run, Conversation(), await self.desk.journal.read(self.name))
+        if left is not None or c.running:
             return left or []
         return c
 
 
 class _Elsewhere(Exception):
     """A living driver elsewhere has the conversation."""
-
-
-def _left_by(run: str, before: Conversation, rows: Sequence[Stored]) -> Conversation | None:
-    """The conversation as a run has left it, if it has."""
-    for row in rows:
-        c = fold([row], before)
-        if (left := as_left(run, before, row.event, c)) is not None:
-            return left
-        before = c
-    return before if before.run.id == run and before.status not in (Status.MODEL, Status.TOOLS) else None
 
 
 class _Watch:
@@ -204,7 +193,7 @@ class _Watch:
         while c is not None and self.left is None:
             driven = desk.engine is not None or await order.is_driven(c)  # asked first: what it wrote to its end is read below
             rows = await self._journal.read(order.name, after=c.seq)
-            self.left, c = _left_by(order.run, c, rows), fold(rows, c)
+            self.left, c = left_by(order.run, c, rows), fold(rows, c)
             for row in rows:
                 yield row.event
             if self.left is None and not rows:

@@ -12,8 +12,8 @@ from segue.core.conversation import Conversation
 from segue.core.events import Event, FailureKind, Handoff, Outcome, ToolFailed, ToolReturned, ToolUnknown
 from segue.core.messages import Json
 from segue.errors import ConversationParked
+from segue.tools.context import Context
 from segue.tools.results import Mixed, Unreadable, clean, content_of, swarms
-from segue.tools.tool import Context
 from segue.world import InnerAnswer, InnerWaits, Ready, World
 
 log = logging.getLogger("segue")
@@ -46,10 +46,9 @@ def given_up(ready: Ready, kind: FailureKind, why: str) -> Outcome:
         case "transaction":
             return ToolFailed(ready.slot.place, kind, f"Rolled back, so nothing was done: {why}.")
         case "once" | "keyed":
-            pass
+            return ToolUnknown(ready.slot.place, unknown_words(ready.offer.name, why))
         case _:
             assert_never(ready.start.effect)
-    return ToolUnknown(ready.slot.place, unknown_words(ready.offer.name, why))
 
 
 def unknown_words(name: str, why: str) -> str:

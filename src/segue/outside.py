@@ -10,17 +10,11 @@ from segue.core.events import CANCELLED, DriveStarted, Event, InputGiven, Starte
 from segue.core.fold import replay
 from segue.core.messages import Json
 from segue.errors import ApprovalError, ForkRefused, JournalConflict, UsageError
-from segue.journal.base import Journal, Stored, fold, skimmed, summary_of
+from segue.journal.base import ATTEMPTS, Journal, Stored, fold, skimmed, summary_of
 from segue.openings import decided, existing, past, taken_over
 
 Opening = Callable[[Conversation], Sequence[Event] | Conversation]
 """Says which events an act is, by the conversation as it stands; or gives a conversation, where there is nothing to append."""
-
-_DRIVEN = (Status.MODEL, Status.TOOLS)
-"""Where a driver has something to do."""
-
-ATTEMPTS = 100
-"""How often an act is tried; each time, somebody else has got something done."""
 
 
 async def tell(journal: Journal, conversation: str, opening: Opening, *, at: float) -> Conversation:
@@ -39,7 +33,7 @@ async def tell(journal: Journal, conversation: str, opening: Opening, *, at: flo
         if not events:
             return c
         after = replay(events, c)
-        if c.status not in (Status.NEW, *_DRIVEN) and after.status in _DRIVEN:
+        if c.status is not Status.NEW and not c.running and after.running:
             events = [DriveStarted(""), *events]  # who drove it last is done with it, and must not seem to drive what is left to do now
             after = replay(events, c)
         try:

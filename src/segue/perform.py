@@ -136,7 +136,7 @@ async def _request(world: World, c: Conversation, member: Member, text: str) -> 
     typed = _output_type(agent, c)
     return ModelRequest(
         messages=[System(text), *messages] if text else messages,
-        tools=member.specs(c.stack[-2].agent if len(c.stack) > 1 else "", closed),
+        tools=member.specs(c.caller, closed),
         settings=agent.settings,
         output=typed.spec if typed else None,
         stream=world.stream,
@@ -189,7 +189,7 @@ async def _judge(world: World, c: Conversation, member: Member, reply: Reply) ->
 
 def _output_type(agent: Agent, c: Conversation) -> Typed | None:
     """What an answer must fit. Who was called may talk to the user: it owes its value to its caller, by the tool that returns."""
-    return agent.typed_output if len(c.stack) == 1 else None
+    return None if c.caller else agent.typed_output
 
 
 def _has_spoken(agent: Agent, c: Conversation) -> bool:

@@ -27,8 +27,9 @@ from segue.errors import ArgumentsRefused, UsageError
 from segue.outcomes import handoff_to, unknown_words
 from segue.pool import Once
 from segue.team import Member, Offer, Return, Team, Transfer
+from segue.tools.context import Context, copied
 from segue.tools.results import content_of
-from segue.tools.tool import Context, Tool, copied
+from segue.tools.tool import Tool
 from segue.world import Ready, World
 
 log = logging.getLogger("segue")
@@ -95,18 +96,24 @@ async def _prepare(world: World, c: Conversation, step: CallTool | Recover) -> R
     offer = member.table.get(slot.call.name)
     if isinstance(step, Recover) and slot.started is not None and not _repeatable(world, c, slot, slot.started, offer):
         return await _recovered(world, c, slot, slot.started, offer)
-    if offer is None and len(c.stack) > 1:
-        gives_back = member.returns(c.stack[-2].agent)
+    if offer is None and c.caller:
+        gives_back = member.returns(c.caller)
         offer = gives_back if gives_back.spec.name == slot.call.name else None
     if offer is None:
-        names = ", ".join(spec.name for spec in member.specs(c.stack[-2].agent if len(c.stack) > 1 else "")) or "none"
+        names = ", ".join(spec.name for spec in member.specs(c.caller)) or "none"
         called_as = slot.call.name if len(slot.call.name) <= 80 else slot.call.name[:80] + "..."
         return ToolFailed(slot.place, "unknown_tool", f"{step.agent} has no tool {called_as!r}. Its tools: {names}.")
     try:
         arguments = parse(_agreed(slot) or slot.call.arguments)
-        if isinstance(offer, Transfer | Return):
-            return await _generated(world, c, member, slot, offer, arguments)
-        return await _ready(world, c, member, slot, offer, arguments)
+        match offer:
+            case Tool():
+                return await _ready_tool(world, c, member, slot, offer, arguments)
+            case AgentTool():
+                return await _ready_agent(world, c, member, slot, offer, arguments)
+            case Transfer() | Return():
+                return await _generated(world, c, member, slot, offer, arguments)
+            case _:
+                assert_never(offer)
     except ArgumentsRefused as error:
         return ToolFailed(slot.place, "arguments", str(error), transfer=isinstance(offer, Transfer | Return))
 
@@ -124,20 +131,18 @@ def _repeatable(world: World, c: Conversation, slot: Slot, started: ToolStarted,
         case "read" | "transaction":  # of a transaction without an outcome nothing is left
             return True
         case "keyed":
-            if isinstance(offer, AgentTool):
-                return True
-            same = isinstance(offer, Tool) and offer.effect in ("read", "keyed")
-            return same and _context(world, c, slot, offer, started.arguments).key == started.key  # type: ignore[arg-type]
+            if isinstance(offer, Tool) and offer.effect in ("read", "keyed"):
+                return _context(world, c, slot, offer, started.arguments).key == started.key
+            return isinstance(offer, AgentTool)
         case "once":
             return False
         case _:
             assert_never(started.effect)
 
 
-def _context(world: World, c: Conversation, slot: Slot, offer: Tool | AgentTool, arguments: str) -> Context[Any]:
+def _context(world: World, c: Conversation, slot: Slot, offer: Tool, arguments: str) -> Context[Any]:
     """What a call may know. The place of a unique tool's call does not count for its key (R26)."""
-    unique = isinstance(offer, Tool) and offer.unique
-    return world.context(c, slot, arguments, f"unique {offer.name}" if unique else "")
+    return world.context(c, slot, arguments, f"unique {offer.name}" if offer.unique else "")
 
 
 async def _recovered(world: World, c: Conversation, slot: Slot, started: ToolStarted, offer: Offer | None) -> Event:
@@ -175,21 +180,22 @@ async def _generated(
     return ToolReturned(slot.place, "", handoff_to(world, edge.target, edge, brief=brief, generated=True))
 
 
-async def _ready(
-    world: World, c: Conversation, member: Member, slot: Slot, offer: Tool | AgentTool, arguments: dict[str, Json]
+async def _ready_agent(
+    world: World, c: Conversation, member: Member, slot: Slot, offer: AgentTool, arguments: dict[str, Json]
 ) -> Ready | Event:
+    given = arguments.get("input")
+    if not isinstance(given, str) or len(arguments) != 1:
+        raise ArgumentsRefused("input: a text is needed, and nothing else.", fields=(("input", "a text is needed"),))
+    text = canonical(arguments)
+    context = world.context(c, slot, text)
+    if slot.started is None and (refusal := await guarded(member.guards["tool"], context, GuardedCall(offer.name, arguments))):
+        return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
+    start = ToolStarted(slot.place, offer.name, text, "keyed", context.key)
+    return Ready(slot, offer, (given, remaining(c.run.limits, c.run.spent), slot), {}, context, None, None, start)
+
+
+async def _ready_tool(world: World, c: Conversation, member: Member, slot: Slot, offer: Tool, arguments: dict[str, Json]) -> Ready | Event:
     guards = member.guards["tool"]
-    if isinstance(offer, AgentTool):
-        text = canonical(arguments)
-        context = _context(world, c, slot, offer, text)
-        given = arguments.get("input")
-        if not isinstance(given, str) or len(arguments) != 1:
-            raise ArgumentsRefused("input: a text is needed, and nothing else.", fields=(("input", "a text is needed"),))
-        if slot.started is None and (refusal := await guarded(guards, context, GuardedCall(offer.name, arguments))):
-            return ToolFailed(slot.place, "guard", f"Not called: {refusal[1]}")
-        start = ToolStarted(slot.place, offer.name, text, "keyed", context.key)
-        left = remaining(c.run.limits, c.run.spent)
-        return Ready(slot, offer, (given, left, slot), {}, context, None, None, start)
     parameters = offer.parameters
     values = parameters.values(arguments)
     if guards or offer.approve is not False or offer.unique:
@@ -233,8 +239,7 @@ async def _approval(
         return ToolFailed(slot.place, "denied", f"Not done: {changed}.")
     text, expiry = context.arguments, c.run.limits.approval_expiry
     expires = None if expiry is None else clock.now() + expiry
-    call: Context[Any] = Context(conversation=c.id, place=slot.place, arguments=text)  # the key of a unique tool's call has no place
-    name = approval_id(call.key, slot.asked)
+    name = approval_id(c.id, slot, text)
     edited = approval is not None and approval.edited
     return ApprovalAsked(name, slot.place, member.agent.name, offer.name, text, digest(text), offer.fingerprint, expires, edited=edited)
 

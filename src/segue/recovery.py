@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from segue.desk import Desk
 from segue.errors import SegueError
-from segue.journal.base import Journal, Line, fold
+from segue.journal.base import Journal, every_line, fold
 from segue.team import Team
 
 log = logging.getLogger("segue")
@@ -17,12 +17,8 @@ AT_ONCE = 16
 
 async def left(journal: Journal, team: Team) -> list[str]:
     """The conversations of a team that have work left. Those of agents used as tools are driven by their outer ones."""
-    found: list[str] = []
-    following: Line | None = None
-    while page := await journal.conversations(status=("running",), following=following):
-        following = page[-1]
-        found += [line.conversation for line in page if line.summary.entry in team and "/" not in line.conversation]
-    return found
+    running = every_line(journal, status=("running",))
+    return [line.conversation async for line in running if line.summary.entry in team and "/" not in line.conversation]
 
 
 async def recover(desk: Desk, drive: Callable[[str], Awaitable[None]]) -> list[str]:

@@ -11,7 +11,7 @@ from segue.core.messages import Json, Usage
 from segue.core.turns import Slot
 from segue.core.view import new_messages
 from segue.errors import ConversationParked, LimitReached, NoOutput, RunCancelled, SegueError
-from segue.tools.tool import copied
+from segue.tools.context import copied
 from segue.wire.chat_messages import as_chat
 
 Out = TypeVar("Out")
@@ -50,7 +50,7 @@ class Response(Generic[Out]):
         if self.status != "done" or reply is None:
             words = f"The run has no output: it is {self.status}. Look at response.error, or response.waiting_for."
             raise NoOutput(words, status=self.status)
-        typed = self.agent.typed_output if len(self._conversation.stack) == 1 else None  # who was called owes its value elsewhere
+        typed = None if self._conversation.caller else self.agent.typed_output  # who was called owes its value elsewhere
         return typed.read(reply.text or "") if typed is not None else reply.text or ""  # type: ignore[return-value]
 
     @property

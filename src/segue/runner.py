@@ -12,7 +12,7 @@ from typing import Any, Literal
 from segue import clock
 from segue.agent import Agent
 from segue.change import OnChange, checked_change
-from segue.core.conversation import Conversation, Status
+from segue.core.conversation import Conversation
 from segue.core.events import CANCELLED, Event, InputGiven
 from segue.core.limits import DEFAULTS, Limits
 from segue.core.messages import NOTHING, Json
@@ -217,7 +217,7 @@ class Runner:
 
     async def _input(self, name: str, message: Given, run: InputGiven, policy: Busy, c: Conversation) -> list[Event] | Conversation:
         if run.key is not None and c.seq and (earlier := earlier_run(await self.journal.read(name), run, message.earlier)) is not None:
-            going_on = earlier.seq == c.seq and c.status in (Status.MODEL, Status.TOOLS)
+            going_on = earlier.seq == c.seq and c.running
             return [] if going_on else earlier
         if policy == "interrupt":
             await end_inner(self.journal, name, [slot.place for slot in c.waiting], at=clock.now())
@@ -331,7 +331,7 @@ class Runner:
 
         async def opening(c: Conversation) -> list[Event] | Conversation:
             late = expired(c, clock.now())
-            return late if late or c.status in (Status.MODEL, Status.TOOLS) else c
+            return late if late or c.running else c
 
         stream = self.open(conversation, opening, busy="reject", here=True)
         try:

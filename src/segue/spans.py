@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 from segue.core.arguments import canonical
 from segue.core.conversation import Conversation
@@ -284,6 +284,8 @@ class Trace:
                 self.end(span, event.kind)
             case ToolUnknown():
                 self.end(span, "unknown")
+            case _:
+                assert_never(event)
 
     def _switched(self, source: str, active: str) -> None:
         """The turn has closed: the first in call order that leads to who has the floor now is the handoff (R12)."""

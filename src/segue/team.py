@@ -5,7 +5,7 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Container, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 from segue.agent import Agent, AgentTool, Edge, slug
 from segue.core.arguments import canonical
@@ -107,6 +107,8 @@ def _called(offer: Offer) -> str:
             return f"the handoff to {offer.edge.target}"
         case Return():
             return f"the return to {offer.caller}"
+        case _:
+            assert_never(offer)
 
 
 def _transfer(edge: Edge) -> Transfer:

@@ -18,7 +18,8 @@ from segue.models.resolve import model_from
 from segue.pool import Once
 from segue.spans import Trace
 from segue.team import Team
-from segue.tools.tool import Context, Tool
+from segue.tools.context import Context
+from segue.tools.tool import Tool
 
 
 class Progress(NamedTuple):

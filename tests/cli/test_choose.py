@@ -6,6 +6,7 @@ from segue import Agent
 from segue.cli import choose as choosing
 from segue.cli.choose import EitherWay, choose
 from segue.cli.local import Found
+from segue.cli.target import Target
 from segue.errors import ProviderError, ProviderRefused, UsageError
 from segue.models.openai import OpenAIChat, OpenAIResponses
 from segue.models.scripted import FunctionModel, ScriptedModel
@@ -40,6 +41,15 @@ def test_agents_that_all_have_models_keep_them(monkeypatch):
     choice = choose(Team(Agent("A", model="ollama:own", handoffs=[other])), None)
     assert choice.model is None
     assert (choice.name, choice.why) == ("ollama:own, mine", "the agents' own")
+
+
+def test_the_further_agents_of_a_runner_have_models_to_keep_and_to_want(monkeypatch):
+    monkeypatch.setenv("SEGUE_MODEL", "ollama:other")
+    front = Agent("Front", handoffs=["Back"], model="ollama:front")
+    own = Target(front, "m", Runner(front, agents=[Agent("Back", model="ollama:back")]))
+    assert choose(own.team, None)[1:3] == ("ollama:front, ollama:back", "the agents' own")
+    wants = Target(front, "m", Runner(front, agents=[Agent("Back")]))
+    assert choose(wants.team, None).why == "SEGUE_MODEL is set; ollama:front where an agent has its own"
 
 
 async def test_where_some_have_models_the_others_get_the_one_that_is_found(monkeypatch):

@@ -31,3 +31,19 @@ def test_json_has_two_names():
 
 def test_a_tree_is_drawn_where_nothing_is_said():
     assert drawn() == drawn("--format", "tree")
+
+
+FURTHER = """
+from segue import Agent, Runner
+
+back = Agent("Back", model="ollama:back")
+front = Agent("Front", handoffs=["Back"], model="ollama:front")
+desk = Runner(front, agents=[back])
+"""
+
+
+def test_the_further_agents_of_a_runner_are_drawn(till):
+    (till.folder / "till_further.py").write_text(FURTHER)
+    told = json.loads(till.segue("graph", "till_further.py:desk", "--json").stdout)
+    assert [agent["name"] for agent in told["agents"]] == ["Front", "Back"]
+    assert "transfer_to_back" in till.segue("graph", "till_further.py").stdout

@@ -5,9 +5,9 @@ import click
 import pytest
 
 from segue import clock
-from segue.cli.store import USUAL, WHEN, conversation_named, every_line, line_of, opened, where
+from segue.cli.store import USUAL, WHEN, conversation_named, line_of, opened, where
 from segue.errors import UsageError
-from segue.journal.base import Line
+from segue.journal.base import Line, every_line
 from segue.journal.memory import MemoryJournal
 from tests.core.making import ASKED, says
 
@@ -71,7 +71,7 @@ async def test_a_whole_id_is_taken_before_the_beginning_of_another():
 
 
 async def test_all_pages_are_read(monkeypatch):
-    monkeypatch.setattr("segue.cli.store.PAGE", 2)
+    monkeypatch.setattr("segue.journal.base.PAGE", 2)
     journal = await journal_of("a", "b", "c", "d", "e")
     assert [line.conversation async for line in every_line(journal)] == ["e", "d", "c", "b", "a"]
     assert [line.conversation async for line in every_line(journal, before=3.0)] == ["c", "b", "a"]

@@ -1,11 +1,12 @@
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
 from segue.core.conversation import CallModel, CallTool, Recover, Status, next_steps
 from segue.core.events import DriveStarted, Handoff, Started, ToolReturned, ToolSettled, ToolUnknown
 from segue.core.messages import Assistant, Call, ToolAnswer
-from segue.core.turns import approval_id, sendable
+from segue.core.turns import Slot, approval_id, call_key, sendable
 from segue.core.view import check, view
 from segue.errors import IllegalEvent
 from tests.core.making import (
@@ -271,11 +272,9 @@ def test_a_superseded_approval_makes_room_for_another_about_the_same_call():
 
 
 def test_ids_of_approvals_follow_from_the_calls_key_and_from_how_many_were_asked_for_it():
-    assert [approval_id("0123456789abcdef0123", asked) for asked in (0, 1, 2)] == [
-        "0123456789abcdef",
-        "0123456789abcdef-2",
-        "0123456789abcdef-3",
-    ]
+    slot, key = Slot(Call("", "refund", "{}"), "1.0"), call_key("c", "1.0", "{}")
+    assert key == sha256(b"c\n1.0\n{}").hexdigest()[:32]
+    assert [approval_id("c", slot._replace(asked=asked), "{}") for asked in (0, 1, 2)] == [key[:16], f"{key[:16]}-2", f"{key[:16]}-3"]
 
 
 EDITED = [question("1.0", arguments='{"amount":6}', edited=True), decision(arguments='{"amount":6}')]

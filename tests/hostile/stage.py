@@ -13,7 +13,8 @@ from segue.agent import AgentTool
 from segue.core.codec import decode, encode
 from segue.core.fold import replay
 from segue.events import Delta, Event, ModelReplied, Progress, Restarted, TextDelta, ToolStarted
-from segue.tools.tool import Tool, tool_name
+from segue.tools.signature import name_of
+from segue.tools.tool import Tool
 from tests.hostile.forms import Form, Item, Script, says
 from tests.hostile.strict import chat_fault, responses_fault
 from tests.loopback import Answer, Loopback, Request, whole
@@ -240,7 +241,7 @@ async def play(case: Case, form: Form, *, once: bool = False) -> None:
     """Play a case and hold what comes of it against the case, and against what holds for all."""
     before = asyncio.all_tasks()
     ledger: list[str] = []
-    own = {made.name if isinstance(made, Tool | AgentTool) else tool_name(made) for made in case.tools}
+    own = {made.name if isinstance(made, Tool | AgentTool) else name_of(made) for made in case.tools}
     offers = OFFERS | {"Triage": OWN | own} | case.offers
     provider = Provider(form, case.script(), offers, forever=case.forever or (case.again and not once))
     async with Loopback(provider.answer) as server:

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from segue.core.messages import Reply
-from segue.errors import UsageError
+from segue.agent import Agent
+from segue.core.messages import Call, Reply
+from segue.errors import ModelRefused, ReplyCut, UsageError
 from segue.models.scripted import ScriptedModel
+from segue.runner import Runner
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,49 @@ def test_a_function_is_no_script_and_is_sent_to_its_own_model():
 def test_a_script_may_be_anything_that_gives_replies_in_order():
     for script in (("a", "b"), iter(["a", "b"]), {"a": 1, "b": 2}.keys()):
         assert len(list(ScriptedModel(script)._replies)) == 2
+
+
+WORDS = ["MAX_TOKENS", "max_tokens", "length", "max_output_tokens", "refusal", "SAFETY", "content_filter", "RECITATION"]
+
+
+def wiping(said: Reply):
+    """A Runner whose model says this and no more, and what its one tool, which needs no argument, has done."""
+    wiped: list[str] = []
+
+    def wipe(table: str = "all of them") -> str:
+        wiped.append(table)
+        return "wiped"
+
+    return Runner(Agent("A", tools=[wipe]), model=ScriptedModel([said, "Never said."])), wiped
+
+
+@pytest.mark.parametrize("finish", WORDS)
+async def test_calls_of_a_reply_that_was_cut_are_not_made_in_whatever_words_its_model_says_so(finish: str):
+    runner, wiped = wiping(Reply(calls=(Call("1", "wipe", "{}"),), finish=finish))
+    with pytest.raises(ReplyCut):
+        await runner.run("Tidy up", conversation="c")
+    ended = (await runner.replay("c")).ended
+    assert ended is not None
+    assert (ended.kind, ended.error, wiped) == ("failed", "ReplyCut", [])
+
+
+@pytest.mark.parametrize("finish", WORDS)
+async def test_a_text_that_was_cut_is_no_answer_in_whatever_words_its_model_says_so(finish: str):
+    runner, _ = wiping(Reply(text="It is safe to", finish=finish))
+    with pytest.raises(ReplyCut) as cut:
+        await runner.run("Is it safe?")
+    assert (cut.value.finish, cut.value.text) == (finish, "It is safe to")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("finish", ["stop", "STOP", "end_turn", "tool_calls", "tool_use", "eos", "", "anything"])
+async def test_a_reply_that_ended_by_itself_is_whole_whatever_its_model_calls_that(finish: str):
+    runner, wiped = wiping(Reply(calls=(Call("1", "wipe", "{}"),), finish=finish))
+    assert (await runner.run("Tidy up")).output == "Never said."
+    assert wiped == ["all of them"]
+
+
+async def test_calls_beside_a_refusal_are_not_made():
+    runner, wiped = wiping(Reply(calls=(Call("1", "wipe", "{}"),), finish="stop", refusal="I will not."))
+    with pytest.raises(ModelRefused):
+        await runner.run("Tidy up")
+    assert wiped == []

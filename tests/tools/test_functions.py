@@ -1,9 +1,10 @@
 """Users' functions that are no tools: each parameter gets what it asks for, or the function is refused when it is taken in."""
 
 import functools
-from typing import Any
+from typing import Any, NewType, TypeVar
 
 import pytest
+import typing_extensions
 
 from segue.agent import Agent, guard, handoff
 from segue.errors import UsageError
@@ -54,6 +55,27 @@ def by_keyword(text, /, limit=3, *, ctx: Context):
     return text, ctx
 
 
+Known = typing_extensions.TypeAliasType("Known", Context[Any])
+Own = NewType("Own", Context)
+Some = TypeVar("Some", bound=Context)
+
+
+def by_alias(text, ctx: Known):
+    return text, ctx
+
+
+def by_alias_in_words(text, ctx: "Known | None" = None):
+    return text, ctx
+
+
+def by_new_type(text: str, ctx: Own):
+    return text, ctx
+
+
+def by_variable(text, ctx: Some):
+    return text, ctx
+
+
 def either(ctx: object, text: str):
     return text, ctx
 
@@ -79,7 +101,8 @@ class Strict:
 
 
 BOTH = [as_documented, turned, as_words, by_name, optional, by_keyword, either, any_kind, one_and_more, the_rest]
-BOTH += [Strict(), Strict().method, wrapped(turned), functools.partial(turned)]
+OTHERWISE_NAMED = [by_alias, by_alias_in_words, by_new_type, by_variable]
+BOTH += [*OTHERWISE_NAMED, Strict(), Strict().method, wrapped(turned), functools.partial(turned)]
 
 
 @pytest.mark.parametrize("function", BOTH)
@@ -165,6 +188,13 @@ def test_every_function_that_is_given_the_context_gets_it_by_the_same_rule():
     assert tool(approve=lambda arguments: arguments)(Strict().method).approve({"a": 1}, CTX) == {"a": 1}
 
 
+@pytest.mark.parametrize("function", OTHERWISE_NAMED)
+def test_a_function_that_asks_for_the_context_by_another_name_gets_it_and_nothing_in_its_place(function):
+    assert tool(approve=function)(Strict().method).approve({"a": 1}, CTX) == ({"a": 1}, CTX)
+    assert handoff("B", view=function).view(CTX, ["m"]) == (["m"], CTX)
+    assert guard("tool")(function).function(CTX, "call") == ("call", CTX)
+
+
 def test_a_default_is_never_overwritten_with_the_context():
     assert handoff("B", when=lambda closed=False: closed).when(CTX) is False
 
@@ -179,3 +209,11 @@ def test_a_function_that_takes_what_is_given_stays_itself_and_a_fitted_one_is_no
     made = fitted(turned, "here", "context", "text")
     assert fitted(made, "there", "context", "text") is made
     assert (made.__qualname__, repr(made)) == ("turned", repr(turned))
+
+
+def test_a_partial_that_was_dressed_as_its_function_takes_what_is_left_of_it():
+    def within(limit, text):
+        return limit, text
+
+    made = functools.update_wrapper(functools.partial(within, 5), within)
+    assert fitted(made, "guard within", "context", "text")(CTX, "Hi") == (5, "Hi")

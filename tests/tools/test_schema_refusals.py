@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from segue.errors import ArgumentsRefused, UsageError
-from segue.tools.schema import clean_schema, refusal
+from segue.tools.schema import refusal
+from segue.tools.strict import clean_schema
 from tests.tools.signatures import (
     Closed,
     Connection,

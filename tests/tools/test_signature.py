@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NewType, TypeVar
 
 import pytest
-from pydantic import BaseModel
+import typing_extensions
+from pydantic import BaseModel, Field
 
-from segue.errors import UsageError
+from segue.errors import ArgumentsRefused, UsageError
 from segue.tools.schema import parameters
 from segue.tools.signature import name_of
 
@@ -26,6 +27,15 @@ class Context(Generic[Deps]):
 
 def built(function, **options):
     return parameters(function, context_type=Context, **options)
+
+
+Known = typing_extensions.TypeAliasType("Known", Context[Any])
+KnownOf = typing_extensions.TypeAliasType("KnownOf", Context[Deps], type_params=(Deps,))
+KnownOrNone = typing_extensions.TypeAliasType("KnownOrNone", Known | None)
+Own = NewType("Own", Context)
+Some = TypeVar("Some", bound=Context)
+Number = typing_extensions.TypeAliasType("Number", int)
+OrderId = NewType("OrderId", int)
 
 
 class Item(BaseModel):
@@ -218,3 +228,70 @@ def test_a_callable_object_is_called_after_its_class():
         def __call__(self): ...
 
     assert name_of(Refund()) == "Refund"
+
+
+# ---- what only gives a type another name
+
+
+def by_alias(ctx: Known, a: int): ...
+def by_alias_of_something(ctx: KnownOf[Item], a: int): ...
+def by_alias_of_an_alias(a: int, ctx: KnownOrNone = None): ...
+def by_new_type(ctx: Own, a: int): ...
+def by_variable(ctx: Some, a: int): ...
+def by_annotated_alias(ctx: Annotated[Known, "what is known"], a: int): ...
+def by_alias_or_none(ctx: Known | None, a: int): ...
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        by_alias,
+        by_alias_of_something,
+        by_alias_of_an_alias,
+        by_new_type,
+        by_variable,
+        by_annotated_alias,
+        by_alias_or_none,
+    ],
+)
+def test_a_context_by_another_name_is_still_the_context(function):
+    made = built(function)
+    assert made.context == "ctx"
+    assert list(made.schema["properties"]) == ["a"]
+    args, kwargs = made.bind({"a": 1}, context="what is known")
+    assert (args, kwargs) == ((), {"a": 1, "ctx": "what is known"})
+
+
+def test_another_name_of_another_type_is_an_argument():
+    def use(a: Number, b: OrderId): ...
+
+    made = built(use)
+    assert (made.context, list(made.schema["properties"])) == (None, ["a", "b"])
+    assert made.bind({"a": "1", "b": "2"}) == ((), {"a": 1, "b": 2})
+
+
+# ---- fields that are defaults, and fields that are not
+
+
+def test_a_field_that_says_no_default_is_required_though_it_stands_where_one_would():
+    def use(amount: int = Field(ge=1), why: str = Field("none", max_length=9)):
+        return amount, why
+
+    made = built(use)
+    assert made.schema["required"] == ["amount"]
+    with pytest.raises(ArgumentsRefused) as refused:
+        made.bind({})
+    assert refused.value.fields == (("amount", "Field required"),)
+    with pytest.raises(ArgumentsRefused, match="greater than or equal to 1"):
+        made.bind({"amount": 0})
+    assert call(use, {"amount": 2}) == (2, "none")
+
+
+def test_a_field_without_a_default_may_have_a_name_of_its_own_and_stand_by_place():
+    def use(amount: int = Field(ge=1, alias="inCents"), /):
+        return amount
+
+    assert built(use).schema["required"] == ["inCents"]
+    assert call(use, {"inCents": "2"}) == 2
+    with pytest.raises(ArgumentsRefused, match="inCents: Field required"):
+        built(use).bind({})

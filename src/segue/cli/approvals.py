@@ -10,24 +10,21 @@ import click
 from segue import clock, openings, outside
 from segue.cli import following
 from segue.cli.answer import print_run
-from segue.cli.asking import Verdict, show
+from segue.cli.asking import SHOWN, Verdict, show
 from segue.cli.choose import Choice
 from segue.cli.safe import json_text, json_visible, visible
 from segue.cli.screen import FAINT, NOTE, TOOL, Screen
 from segue.cli.stage import prepared, staged
-from segue.cli.store import by_option, conversation_named, every_line, journal_option, json_option, opened, where
+from segue.cli.store import by_option, conversation_named, journal_option, json_option, opened, where
 from segue.cli.target import Target
 from segue.core.arguments import canonical, parse
-from segue.core.conversation import Conversation, Status
+from segue.core.conversation import Conversation
 from segue.core.events import ApprovalAsked
 from segue.errors import ApprovalError, ArgumentsRefused, JournalDamaged, JournalNewer, UsageError
-from segue.journal.base import Journal, fold, summary_of
+from segue.journal.base import Journal, every_line, fold, summary_of
 from segue.prepare import check_arguments
 from segue.team import Team
 from segue.views.words import age, counted, moment
-
-SHOWN = 16
-"""How much of a digest is shown, and must be given at least. It only tells apart what stands under one approval's id."""
 
 
 class Pending(NamedTuple):
@@ -216,7 +213,7 @@ async def _written(wish: Wish, place: str, *, json: bool) -> None:
     else:
         text = one.asked.arguments if wish.verdict.arguments is None else canonical(wish.verdict.arguments)
         click.echo(f"{word}: {visible(one.asked.name)} {json_visible(text)}")
-    if c.status in (Status.MODEL, Status.TOOLS):
+    if c.running:
         click.echo(f"segue: {following.going_on(one.conversation)}", err=True)
 
 

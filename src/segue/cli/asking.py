@@ -13,6 +13,9 @@ from segue.core.turns import Slot
 from segue.errors import ArgumentsRefused
 from segue.views.words import moment
 
+SHOWN = 16
+"""How much of a digest is shown, and must be given at least. It only tells apart what stands under one approval's id."""
+
 Ask = Callable[[str, str], str]
 """Asks for a line: (words, what stands there to be edited). Raises `EOFError` and `KeyboardInterrupt` as `input` does."""
 
@@ -52,7 +55,7 @@ def show(asked: ApprovalAsked, screen: Screen) -> None:
     screen.line(f"  {asked.agent} wants to call {asked.name}", TOOL)
     screen.line(f"  {json_visible(asked.arguments)}")
     until = f"until {moment(asked.expires)} · " if asked.expires is not None else ""
-    screen.line(f"  {until}approval {asked.id} · digest {asked.digest[:16]}", FAINT)
+    screen.line(f"  {until}approval {asked.id} · digest {asked.digest[:SHOWN]}", FAINT)
 
 
 def _edited(asked: ApprovalAsked, screen: Screen, ask: Ask, check: Check) -> Verdict | None:

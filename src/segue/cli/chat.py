@@ -128,7 +128,7 @@ class Chat:
         self._screen.line(f"{c.active} has the floor, after {c.turns} replies.", FAINT)
         if c.ended is not None:
             self._screen.remark("  ■ ", f"The last run ended, {c.ended.kind}: {c.ended.words}", WRONG)
-        if c.status in (Status.HUMAN, Status.MODEL, Status.TOOLS):
+        if c.running or c.status is Status.HUMAN:
             return self._kept(lambda: self._work_on(self._talk.resume()))
         return True
 

@@ -52,8 +52,9 @@ def choose(team: Team, wish: str | None, example: str = "", given: Model | None 
         return _named(wish, "named by --model")
     if given is not None:
         return Choice(None, given.name, "the Runner's own")
-    own = [one for one in everyone(team) if one.model is not None]
-    if own and len(own) == len(list(everyone(team))):
+    agents = everyone(team)
+    own = [one for one in agents if one.model is not None]
+    if own and len(own) == len(agents):
         return Choice(None, _names(own), "the agents' own")
     choice = _from_environment() or _from_this_machine() or _from_example(example)
     if choice is None:

@@ -9,11 +9,10 @@ from typing import Any
 import click
 
 from segue.cli.safe import json_text, visible
-from segue.cli.store import WHEN, conversation_named, every_line, filter_options, journal_option, json_option, opened, where
-from segue.core.conversation import Status
+from segue.cli.store import WHEN, conversation_named, filter_options, journal_option, json_option, opened, where
 from segue.errors import ConversationBusy, JournalDamaged, JournalNewer, SegueError, UsageError
 from segue.journal import retention
-from segue.journal.base import STATUSES, Journal, fold
+from segue.journal.base import STATUSES, Journal, every_line, fold
 from segue.outside import family
 from segue.views.words import counted, moment
 
@@ -115,7 +114,7 @@ async def _free(store: Journal, conversation: str) -> list[str]:
         names = await family(store, conversation)
     except (JournalDamaged, JournalNewer):
         return [conversation]
-    if c.status in (Status.MODEL, Status.TOOLS) and c.driver and await store.alive(c.driver):
+    if c.running and c.driver and await store.alive(c.driver):
         raise ConversationBusy(f"The conversation {conversation} is being run: cancel it first.", conversation=conversation)
     return names
 

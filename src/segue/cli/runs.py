@@ -14,7 +14,6 @@ from segue.cli.safe import json_text
 from segue.cli.screen import AGENT, FAINT, NOTE, SWITCH, TOOL, WRONG, Screen
 from segue.cli.store import (
     conversation_named,
-    every_line,
     filter_options,
     journal_option,
     json_option,
@@ -26,7 +25,7 @@ from segue.cli.store import (
 from segue.core.codec import Unknown
 from segue.core.conversation import Conversation
 from segue.errors import JournalNewer
-from segue.journal.base import Line, skimmed
+from segue.journal.base import Line, every_line, skimmed
 from segue.views import record, usage
 from segue.views.story import Skimmed, Story
 from segue.views.words import age, counted, moment

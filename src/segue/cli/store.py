@@ -14,13 +14,12 @@ import click
 from segue import clock
 from segue.cli import following
 from segue.errors import JournalDamaged, JournalNewer, UsageError
-from segue.journal.base import STATUSES, Journal, Line, Stored, fold, summary_of
+from segue.journal.base import STATUSES, Journal, Line, Stored, every_line, fold, summary_of
 from segue.journal.resolve import journal_from
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 USUAL = "segue.db"
-PAGE = 200
 _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)")
 
@@ -106,15 +105,6 @@ async def opened(place: str, *, make: bool = False) -> AsyncIterator[Journal]:
         yield journal
     finally:
         await journal.aclose()
-
-
-async def every_line(journal: Journal, **filters: Any) -> AsyncIterator[Line]:
-    """All conversations that fit, page by page, the last updated first."""
-    following: Line | None = None
-    while page := await journal.conversations(**filters, following=following, limit=PAGE):
-        for line in page:
-            yield line
-        following = page[-1]
 
 
 async def conversation_named(journal: Journal, given: str) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
-from segue.core.messages import Json
+from segue.core.messages import Json, sendable_text
 from segue.errors import ArgumentsRefused, UsageError
 
 MAX_BYTES = 64 * 1024
@@ -19,7 +19,6 @@ MAX_LEVELS = 32
 _WHITE = " \t\n\r"
 # A string is taken whole, closed or not, and without backtracking: hostile text must not cost more than its length.
 _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse(text: str) -> dict[str, Json]:
@@ -29,7 +28,7 @@ def parse(text: str) -> dict[str, Json]:
     """
     if not text.isascii() or len(text) > MAX_BYTES:
         _check_size(text)
-        text = _without_surrogates(text)
+        text = sendable_text(text)
     if not text or text.isspace():
         return {}
     if text.count("{") + text.count("[") > MAX_LEVELS:
@@ -54,8 +53,7 @@ def canonical(value: Json) -> str:
     JCS knows only doubles; here an integer beyond 2**53 keeps all its digits, so that two long ids never become one.
     Lone surrogates become U+FFFD. What is not JSON (NaN, Infinity, keys that are not text, other types) is a `UsageError`.
     """
-    text = _written(value)
-    return text if text.isascii() else _without_surrogates(text)
+    return sendable_text(_written(value))
 
 
 def digest(canonical_text: str) -> str:
@@ -132,22 +130,15 @@ _NAMES: dict[type, str] = {
 }  # fmt: skip
 
 
-def _without_surrogates(text: str) -> str:
-    """Join surrogate pairs and replace lone ones."""
-    if _SURROGATE.search(text) is None:
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _mended(value: Json) -> Json:
     """Replace lone surrogates that came as escapes, in keys as in values."""
     match value:
         case str():
-            return _without_surrogates(value)
+            return sendable_text(value)
         case list():
             return [_mended(item) for item in value]
         case dict():
-            return _object([(_without_surrogates(key), _mended(item)) for key, item in value.items()])
+            return _object([(sendable_text(key), _mended(item)) for key, item in value.items()])
         case _:
             return value
 

@@ -94,6 +94,16 @@ class Conversation(NamedTuple):
         return self.stack[-1].agent if self.stack else ""
 
     @property
+    def caller(self) -> str:
+        """The name of the agent that waits for the active one to give the floor back; empty where none does."""
+        return self.stack[-2].agent if len(self.stack) > 1 else ""
+
+    @property
+    def running(self) -> bool:
+        """Whether there is work for a driver: a reply or outcomes are waited for, and nobody's decision."""
+        return self.status is Status.MODEL or self.status is Status.TOOLS
+
+    @property
     def waiting(self) -> tuple[Slot, ...]:
         """The calls that wait for a person."""
         return tuple(slot for slot in self.turn.slots if slot.waits) if self.turn else ()

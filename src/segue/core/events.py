@@ -4,13 +4,15 @@ It knows no time: the journal stamps it. A new field has a default; a new meanin
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from segue.core.messages import NOTHING, UNUSED, Json, Message, Reply, Usage, User
 
 Effect = Literal["read", "once", "keyed", "transaction"]
 """What a tool may do to the world: nothing; something, once; something that a key makes harmless to repeat;
 something in the journal's own database."""
+
+EFFECTS: tuple[Effect, ...] = get_args(Effect)
 
 FailureKind = Literal[
     "arguments",

@@ -30,8 +30,9 @@ from segue.core.events import (
 from segue.core.floor import Frame
 from segue.core.limits import DEFAULTS, Limits, Spent
 from segue.core.log import Log
-from segue.core.messages import Assistant, Json, Message, User
+from segue.core.messages import Assistant, Json, User
 from segue.core.turns import CallEvent, Turn
+from segue.core.view import new_messages
 from segue.errors import IllegalEvent, UsageError
 
 _ALWAYS = frozenset({DriveStarted, ToolLate})
@@ -245,15 +246,11 @@ def _run_ended(c: Conversation, event: RunEnded) -> Conversation:
         return c  # with its open calls and its queue: nothing is tried before the code is mended
     if c.turn is not None:
         raise IllegalEvent("A run with open calls cannot end: each needs its outcome first.")
-    if event.reason == "input guard" and not any(isinstance(message, Assistant) for message in _said_since_input(c)):
+    if event.reason == "input guard" and not any(isinstance(message, Assistant) for message in new_messages(c)):
         c = c._replace(log=c.log.without(c.run.start))
     elif event.reason == "output guard" and (last := _last_reply(c)) is not None:
         c = c._replace(log=c.log.without(last))
     return _next_input(c) if c.queue else c
-
-
-def _said_since_input(c: Conversation) -> list[Message]:
-    return [message for entry in c.log.since(c.run.start + 1) for message in entry.messages]
 
 
 def _last_reply(c: Conversation) -> int | None:

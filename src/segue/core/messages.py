@@ -12,6 +12,17 @@ Content = str | list[dict[str, Any]]
 """Text, or a list of content parts (`{"type": "text", ...}`, `{"type": "image_url", ...}`)."""
 
 
+def sendable_text(text: str) -> str:
+    """The same text, with pairs of surrogates joined and halves of them replaced by U+FFFD: every provider takes it."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 class _Nothing(dict[str, Json]):
     """An empty dictionary that stays empty, so that it may be a default."""
 

@@ -203,9 +203,15 @@ _LEFT_WAITING = (
 )
 
 
-def approval_id(key: str, asked: int) -> str:
-    """The id of the next approval of a call, by the call's key and by how many were asked for it before."""
-    return f"{key[:16]}-{asked + 1}" if asked else key[:16]
+def call_key(conversation: str, scope: str, arguments: str) -> str:
+    """The same for each attempt at a call, and for no other call (R26). `scope`: its place, or what stands for it."""
+    return digest(f"{conversation}\n{scope}\n{arguments}")[:32]
+
+
+def approval_id(conversation: str, slot: Slot, arguments: str) -> str:
+    """The id of a call's next approval: of its place, of the arguments, and of how many were asked for it before."""
+    key = call_key(conversation, slot.place, arguments)[:16]  # by place also for a unique tool, whose own key has none
+    return f"{key}-{slot.asked + 1}" if slot.asked else key
 
 
 def sendable(call: Call, instead: str = "{}") -> Call:

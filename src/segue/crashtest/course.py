@@ -8,12 +8,10 @@ from segue.core.codec import decode, encode
 from segue.core.events import Event, ToolFailed, ToolReturned, ToolSettled, ToolStarted, ToolUnknown
 from segue.core.messages import NOTHING, Json
 from segue.crashtest.points import Point, path_of
-from segue.journal.base import Journal
+from segue.journal.base import Journal, every_line
 
 Events = Mapping[str, Sequence[Event]]
 """The events of conversations, by conversation."""
-
-PAGE = 100
 
 
 class Course(NamedTuple):
@@ -73,12 +71,8 @@ def tales(journal: Events) -> dict[str, Tale]:
 
 async def dumped(journal: Journal) -> Json:
     """All that a journal holds, as JSON."""
-    names: list[str] = []
-    lines = await journal.conversations(limit=PAGE)
-    while lines:
-        names += [line.conversation for line in lines]
-        lines = await journal.conversations(limit=PAGE, following=lines[-1])
-    return {name: [_written(row.event) for row in await journal.read(name)] for name in sorted(names)}
+    names = sorted([line.conversation async for line in every_line(journal)])
+    return {name: [_written(row.event) for row in await journal.read(name)] for name in names}
 
 
 def _written(event: Event) -> list[Any]:

@@ -10,8 +10,9 @@ from segue.agent import Agent
 from segue.core.events import Event
 from segue.crashtest.points import Point, Witness, path_of
 from segue.journal.base import Journal, Line, Raw, Stored, Summary, Transactional
+from segue.tools.context import Context
 from segue.tools.schema import Parameters
-from segue.tools.tool import Context, Tool
+from segue.tools.tool import Tool
 
 # ---- the journal -----------------------------------------------------------
 

@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
+from segue.core.events import EFFECTS
 from segue.core.messages import Json
 from segue.crashtest.course import Course, tales
 from segue.crashtest.points import KINDS, entries
 from segue.crashtest.verdict import Fault
 from segue.views.words import counted
 
-EFFECTS = ("read", "once", "keyed", "transaction")
 SHOWN = 10
 """How many wrong trials are told of in full."""
 

@@ -8,17 +8,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from segue.errors import UsageError
-from segue.journal.resolve import journal_from
+from segue.journal.resolve import is_postgresql, journal_from
 
 SQLITE = "sqlite"
-POSTGRES = ("postgresql://", "postgres://")
 
 
 def check_journal(journal: str) -> None:
     """Raise `UsageError` for what is neither "sqlite" nor the address of a PostgreSQL server that can be used."""
     if journal == SQLITE:
         return
-    if not journal.startswith(POSTGRES):
+    if not is_postgresql(journal):
         raise UsageError(f"--journal {journal}: give {SQLITE} (a new file for each trial) or postgresql://... (a new database for each).")
     journal_from(journal)
 

@@ -17,6 +17,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from segue.errors import UsageError
+from segue.journal.postgres_link import SETTLE
 
 QUEUE = "segue"
 DRIVE = "segue.drive"
@@ -45,11 +46,7 @@ def watched(conninfo: str) -> str:
 
 async def settle(connection: "AsyncConnection[Any]") -> None:
     """Have what a queue relies on, whatever the defaults of the database are: what is committed stays, and is seen at once."""
-    await connection.execute(
-        "SELECT set_config('default_transaction_isolation', 'read committed', false), "
-        "set_config('synchronous_commit', CASE setting WHEN 'off' THEN 'on' ELSE setting END, false) "
-        "FROM current_setting('synchronous_commit') AS setting"
-    )
+    await connection.execute(SETTLE)
     await connection.commit()
 
 

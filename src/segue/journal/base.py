@@ -2,13 +2,16 @@
 The journal stamps the time; events do not know it. Whoever appends says where: two writers at one place are a conflict."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, assert_never, runtime_checkable
 
 from segue.core.codec import Unknown, skim
 from segue.core.conversation import Conversation, Status
 from segue.core.events import Event
 from segue.core.fold import MISFITS, replay
 from segue.errors import JournalDamaged
+
+ATTEMPTS = 100
+"""How often an append is tried where others are faster; each time, somebody else has got something done."""
 
 
 class Stored(NamedTuple):
@@ -56,6 +59,10 @@ STATUSES = ("new", "running", "waiting", "done", "limited", "failed", "cancelled
 """What `Summary.status` may be."""
 
 
+PAGE = 200
+"""How many lines are asked for together, where all are wanted."""
+
+
 def summary_of(conversation: Conversation) -> Summary:
     """What a list tells of a conversation as it is now."""
     match conversation.status:
@@ -70,6 +77,8 @@ def summary_of(conversation: Conversation) -> Summary:
         case Status.ENDED:
             assert conversation.ended is not None
             status = conversation.ended.kind
+        case _:
+            assert_never(conversation.status)
     return Summary(status, conversation.entry, conversation.active, conversation.driver)
 
 
@@ -179,6 +188,15 @@ async def follow(journal: Journal, conversation: str, *, after: int = 0) -> Asyn
             after = stored.seq
             yield stored
         await journal.wait(conversation, after=after, timeout=30.0)
+
+
+async def every_line(journal: Journal, **filters: Any) -> AsyncIterator[Line]:
+    """All conversations that fit, page by page, the last updated first; `filters` are those of `Journal.conversations`."""
+    following: Line | None = None
+    while page := await journal.conversations(**filters, following=following, limit=PAGE):
+        for line in page:
+            yield line
+        following = page[-1]
 
 
 async def skimmed(journal: Journal, conversation: str) -> list[tuple[int, float, Event | Unknown]]:

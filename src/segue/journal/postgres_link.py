@@ -30,12 +30,12 @@ _DEFAULTS = {
     "tcp_user_timeout": "35000",
 }
 
-_SETTLE = b"""
+SETTLE = b"""
     SELECT set_config('default_transaction_isolation', 'read committed', false),
            set_config('synchronous_commit', CASE setting WHEN 'off' THEN 'on' ELSE setting END, false)
     FROM current_setting('synchronous_commit') AS setting
 """
-"""What an append relies on, whatever the defaults of the database or the role are."""
+"""What appends and queues rely on, whatever the defaults of the database or the role are."""
 
 _PASSING = frozenset(
     {
@@ -66,7 +66,7 @@ class Address:
         """Open a connection; the first one makes the tables where there are none."""
         link = await psycopg.AsyncConnection.connect(**self._options, autocommit=True)
         try:
-            await link.execute(_SETTLE)
+            await link.execute(SETTLE)
             if not self._made:
                 await _make(link, self.sql)
                 self._made = True
@@ -79,7 +79,7 @@ class Address:
         """Open a connection for code that blocks; the tables are there."""
         link = psycopg.Connection.connect(**self._options, autocommit=True)
         try:
-            link.execute(_SETTLE)
+            link.execute(SETTLE)
         except BaseException:
             link.close()
             raise

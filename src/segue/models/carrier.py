@@ -7,10 +7,10 @@ import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from segue.core.messages import Reply
-from segue.errors import BadReply, ProviderError, RateLimited
+from segue.errors import BadReply, ProviderError, ProviderTimeout, RateLimited
 from segue.model import Delta, ModelRequest, Restarted
 from segue.models.exchange import Answer, Exchange, too_slow
 from segue.wire.errors import error_from
@@ -73,38 +73,126 @@ class Clock:
     chance: Callable[[], float] = random.random
 
 
-async def carry(
-    request: ModelRequest, dialect: Dialect, exchange: Exchange, *, provider: str, timeout: float | None, retries: int, clock: Clock
-) -> AsyncGenerator[Delta | Restarted | Reply]:
-    """Yield deltas if they are asked for, and at the end the reply; try again where that may help."""
-    body = dialect.encode(request)
-    attempt = 1
-    shown = False
-    while True:
+class Courier(NamedTuple):
+    """Carries requests to their replies. `timeout`: seconds for a whole reply, or for the beginning of a streamed one."""
+
+    dialect: Dialect
+    exchange: Exchange
+    provider: str
+    timeout: float | None
+    retries: int
+    clock: Clock
+
+    async def reply(self, request: ModelRequest) -> AsyncGenerator[Delta | Restarted | Reply]:
+        """Yield deltas if they are asked for, and at the end the reply; try again where that may help."""
+        body = self.dialect.encode(request)
+        attempt = 1
+        shown = False
+        while True:
+            try:
+                if request.stream:
+                    pieces = self._streamed(body, request.idle_timeout)
+                    try:
+                        async for piece in pieces:
+                            yield piece
+                            if isinstance(piece, Reply):
+                                return
+                            shown = True
+                    finally:
+                        await pieces.aclose()
+                else:
+                    yield await self._whole(body)
+                    return
+            except ProviderError as error:
+                wait = _wait(error, attempt, self.clock)
+                if not error.retryable or attempt > self.retries or wait > LONGEST_WAIT:
+                    raise
+                words = "attempt %d of %d at %s failed (%s); the next in %.1f s"
+                _log.info(words, attempt, self.retries + 1, self.provider, type(error).__name__, wait)
+            await self.clock.sleep(wait)
+            attempt += 1
+            if shown:
+                shown = False
+                yield Restarted(attempt)
+
+    async def _whole(self, body: bytes) -> Reply:
         try:
-            if request.stream:
-                pieces = _streamed(dialect, exchange, body, request.idle_timeout, provider, timeout, clock)
+            async with self.exchange.turn(), asyncio.timeout(self.timeout):
+                answer = await self._send(body, stream=False)
                 try:
-                    async for piece in pieces:
-                        yield piece
-                        if isinstance(piece, Reply):
-                            return
-                        shown = True
+                    said = await self._body(answer)
                 finally:
-                    await pieces.aclose()
-            else:
-                yield await _whole(dialect, exchange, body, provider, timeout, clock)
-                return
-        except ProviderError as error:
-            wait = _wait(error, attempt, clock)
-            if not error.retryable or attempt > retries or wait > LONGEST_WAIT:
+                    await answer.close()
+        except TimeoutError as error:
+            raise self._no_answer() from error
+        return self.dialect.decode(said)
+
+    async def _streamed(self, body: bytes, idle: float | None) -> AsyncGenerator[Delta | Reply]:
+        decoder = self.dialect.decoder()
+        async with self.exchange.turn():
+            try:
+                async with asyncio.timeout(self.timeout):
+                    answer = await self._send(body, stream=True)
+            except TimeoutError as error:
+                raise self._no_answer() from error
+            silence = Silence(idle)
+            size = 0
+            try:
+                while data := await self._read(answer, silence, decoder):
+                    size = self._counted(size + len(data))
+                    for delta in decoder.feed(data):
+                        yield delta
+                    if decoder.done:
+                        silence.limit_to(_TAIL)  # the end of the body comes at once or is not worth waiting for
+            finally:
+                silence.close()
+                await answer.close()
+        yield decoder.reply()
+
+    async def _send(self, body: bytes, *, stream: bool) -> Answer:
+        """Send the request. Raises the error that the answer's status means."""
+        if watcher is not None:
+            watcher(self.exchange.host)
+        answer = await self.exchange.send(self.dialect.path, body, stream=stream)
+        if 200 <= answer.status < 300:
+            return answer
+        try:
+            said = await self._body(answer)
+        finally:
+            await answer.close()
+        raise error_from(answer.status, said, answer.headers, provider=self.provider, now=self.clock.now(), url=self._url())
+
+    async def _body(self, answer: Answer) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while piece := await answer.read():
+            pieces.append(piece)
+            size = self._counted(size + len(piece))
+        return b"".join(pieces)
+
+    async def _read(self, answer: Answer, silence: "Silence", decoder: Decoder) -> bytes:
+        """The next bytes; none at the end, and where the stream breaks though its reply is whole."""
+        try:
+            with silence:
+                return await answer.read()
+        except (ProviderError, TimeoutError) as error:
+            if decoder.finished:
+                return b""
+            if isinstance(error, ProviderError):
                 raise
-            _log.info("attempt %d of %d at %s failed (%s); the next in %.1f s", attempt, retries + 1, provider, type(error).__name__, wait)
-        await clock.sleep(wait)
-        attempt += 1
-        if shown:
-            shown = False
-            yield Restarted(attempt)
+            raise too_slow(self.provider, "said nothing", silence.limit) from error
+
+    def _counted(self, size: int) -> int:
+        if size > LARGEST_BODY:
+            words = f"The reply of {self.provider} is larger than {LARGEST_BODY >> 20} MiB. Nothing of it was acted on."
+            raise BadReply(words, provider=self.provider)
+        return size
+
+    def _no_answer(self) -> ProviderTimeout:
+        return too_slow(self.provider, "did not answer", self.timeout, self._url())
+
+    def _url(self) -> str:
+        return self.exchange.url(self.dialect.path)
 
 
 def _wait(error: ProviderError, attempt: int, clock: Clock) -> float:
@@ -112,86 +200,6 @@ def _wait(error: ProviderError, attempt: int, clock: Clock) -> float:
     asked = error.retry_after if isinstance(error, RateLimited) else None
     spread = clock.chance() * min(8.0, 0.5 * 2.0 ** (attempt - 1))
     return spread if asked is None else asked + spread
-
-
-async def _whole(dialect: Dialect, exchange: Exchange, body: bytes, provider: str, timeout: float | None, clock: Clock) -> Reply:
-    try:
-        async with exchange.turn(), asyncio.timeout(timeout):
-            answer = await _send(dialect, exchange, body, provider, clock, stream=False)
-            try:
-                said = await _body(answer, provider)
-            finally:
-                await answer.close()
-    except TimeoutError as error:
-        raise too_slow(provider, "did not answer", timeout, exchange.url(dialect.path)) from error
-    return dialect.decode(said)
-
-
-async def _send(dialect: Dialect, exchange: Exchange, body: bytes, provider: str, clock: Clock, *, stream: bool) -> Answer:
-    """Send the request. Raises the error that the answer's status means."""
-    if watcher is not None:
-        watcher(exchange.host)
-    answer = await exchange.send(dialect.path, body, stream=stream)
-    if 200 <= answer.status < 300:
-        return answer
-    try:
-        said = await _body(answer, provider)
-    finally:
-        await answer.close()
-    raise error_from(answer.status, said, answer.headers, provider=provider, now=clock.now(), url=exchange.url(dialect.path))
-
-
-async def _body(answer: Answer, provider: str) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await answer.read():
-        pieces.append(piece)
-        size = _counted(size + len(piece), provider)
-    return b"".join(pieces)
-
-
-def _counted(size: int, provider: str) -> int:
-    if size > LARGEST_BODY:
-        raise BadReply(f"The reply of {provider} is larger than {LARGEST_BODY >> 20} MiB. Nothing of it was acted on.", provider=provider)
-    return size
-
-
-async def _streamed(
-    dialect: Dialect, exchange: Exchange, body: bytes, idle: float | None, provider: str, timeout: float | None, clock: Clock
-) -> AsyncGenerator[Delta | Reply]:
-    decoder = dialect.decoder()
-    async with exchange.turn():
-        try:
-            async with asyncio.timeout(timeout):
-                answer = await _send(dialect, exchange, body, provider, clock, stream=True)
-        except TimeoutError as error:
-            raise too_slow(provider, "did not answer", timeout, exchange.url(dialect.path)) from error
-        silence = Silence(idle)
-        size = 0
-        try:
-            while data := await _read(answer, silence, decoder, provider):
-                size = _counted(size + len(data), provider)
-                for delta in decoder.feed(data):
-                    yield delta
-                if decoder.done:
-                    silence.limit_to(_TAIL)  # the end of the body comes at once or is not worth waiting for
-        finally:
-            silence.close()
-            await answer.close()
-    yield decoder.reply()
-
-
-async def _read(answer: Answer, silence: "Silence", decoder: Decoder, provider: str) -> bytes:
-    """The next bytes; none at the end, and where the stream breaks though its reply is whole."""
-    try:
-        with silence:
-            return await answer.read()
-    except (ProviderError, TimeoutError) as error:
-        if decoder.finished:
-            return b""
-        if isinstance(error, ProviderError):
-            raise
-        raise too_slow(provider, "said nothing", silence.limit) from error
 
 
 class Silence:

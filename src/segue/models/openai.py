@@ -9,7 +9,7 @@ from typing import Any
 from segue.core.messages import Reply
 from segue.errors import UsageError
 from segue.model import Delta, ModelRequest, Restarted
-from segue.models.carrier import Clock, Decoder, carry
+from segue.models.carrier import Clock, Courier, Decoder
 from segue.models.exchange import OPENAI_URL, Exchange
 from segue.wire import openai_chat, openai_responses
 from segue.wire.chat_assembly import DIALECT as CHAT
@@ -55,15 +55,8 @@ class _OpenAI(ABC):
 
     def reply(self, request: ModelRequest) -> AsyncGenerator[Delta | Restarted | Reply]:
         """Yield deltas where `request.stream` is set, and at the end exactly one `Reply`."""
-        return carry(
-            request,
-            self,
-            self._exchange or self._connect(),
-            provider=self.provider,
-            timeout=self._timeout,
-            retries=self._max_retries,
-            clock=self._clock,
-        )
+        exchange = self._exchange or self._connect()
+        return Courier(self, exchange, self.provider, self._timeout, self._max_retries, self._clock).reply(request)
 
     async def aclose(self) -> None:
         """Close this event loop's connections, if no other model is using them. Without it they close with the loop."""

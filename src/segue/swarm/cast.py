@@ -15,9 +15,11 @@ from segue.models.openai import OpenAIChat
 from segue.models.resolve import PROVIDERS
 from segue.swarm.caller import Caller
 from segue.swarm.types import Agent, Result
+from segue.tools.context import Context
 from segue.tools.results import Mixed
+from segue.tools.signature import name_of
 from segue.tools.signature import read as read_signature
-from segue.tools.tool import Context, Tool, make_tool, tool_name
+from segue.tools.tool import Tool, make_tool
 
 PATIENCE = 600.0
 """Seconds for a reply over a client that was handed in: what OpenAI's own client gives it."""
@@ -113,7 +115,7 @@ class Cast:
 
     def _tool(self, function: Callable[..., Any]) -> Tool:
         """A function as a tool that is called on the caller's thread, alone, with the variables if it takes them."""
-        name = tool_name(function)
+        name = name_of(function)
         given = function
         if read_signature(function, Context, name).context_variables:
             given = functools.partial(function, context_variables=self.variables)

@@ -1,13 +1,13 @@
 """The context: what a tool, an instructions function or a guard may know besides its arguments, and what a call changes of it.
 Nothing here knows of tools, agents or the loop."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, NoReturn, TypeVar
 
 from segue.core.messages import NOTHING, Json
+from segue.core.turns import call_key
 from segue.errors import UsageError
 
 Deps = TypeVar("Deps")
@@ -72,7 +72,7 @@ class Context(Generic[Deps]):
     @property
     def key(self) -> str:
         """The same for each attempt at this call, and for no other call: hand it to a service as its idempotency key (R26)."""
-        return hashlib.sha256(f"{self.conversation}\n{self._scope}\n{self.arguments}".encode()).hexdigest()[:32]
+        return call_key(self.conversation, self._scope, self.arguments)
 
     @property
     def db(self) -> Any:

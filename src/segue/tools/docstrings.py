@@ -1,14 +1,13 @@
 """What a docstring says about a function and its parameters, in Google, NumPy and Sphinx style.
 Prose stays as it was written; only known sections are taken apart."""
 
-import functools
 import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from segue.tools.signature import origin_of
+from segue.tools.signature import origin_of, without_partials
 
 _GOOGLE = re.compile(
     r"^(?:(?P<named>(?:(?:Keyword|Other) )?(?:Args|Arguments|Params|Parameters))|Attributes|Returns?|Yields?|Raises|Exceptions?|"
@@ -38,8 +37,7 @@ def describe(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
 
 def _docstring(function: Callable[..., Any]) -> str:
     """Read the docstring that the author wrote: a partial and a callable object carry another one of Python's own."""
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = without_partials(function)
     if inspect.isroutine(function):
         return (inspect.getdoc(function) or "").strip()
     source, owner = origin_of(function)

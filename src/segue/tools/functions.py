@@ -10,7 +10,7 @@ from typing import Any
 
 from segue.errors import UsageError
 from segue.tools.context import Context
-from segue.tools.signature import Names, check_bound, context_among, is_context, members
+from segue.tools.signature import Names, context_among, is_context, members, parameters_of
 
 _PLACES = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -47,12 +47,7 @@ def fitted(function: Any, where: str, *given: str) -> Callable[..., Any]:
         return function
     if not callable(function):
         raise UsageError(f"{where}={function!r}: give a function of ({', '.join(given)}).")
-    try:
-        found = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError, NameError) as error:
-        raise UsageError(f"{where}: its parameters cannot be read ({error}). Wrap it in a function of your own.") from error
-    check_bound(function, found, where)
-    bound = function.keywords if isinstance(function, functools.partial) else {}
+    found, bound = parameters_of(function, where)
     found = [p for p in found if p.name not in bound]
     gets = _Gets(function, found, where, given).gets
     by_place = [p for p in found if p.kind in _PLACES]

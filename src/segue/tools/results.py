@@ -3,18 +3,16 @@
 import base64
 import dataclasses
 import json
-import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from segue.core.messages import Content
+from segue.core.messages import Content, sendable_text
 
 LIMIT = 256 * 1024
 """Characters of a result that a model is shown."""
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
 _IMAGES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
 
 
@@ -71,9 +69,8 @@ def _as_json(value: Any) -> Any:
 
 
 def clean(text: str) -> str:
-    """Text that every provider takes: lone surrogates replaced, and cut at `LIMIT` with a mark that says so."""
-    if not text.isascii():
-        text = _SURROGATES.sub("\ufffd", text)
+    """Text that every provider takes: halves of surrogate pairs replaced, and cut at `LIMIT` with a mark that says so."""
+    text = sendable_text(text)
     if len(text) > LIMIT:
         text = f"{text[:LIMIT]}\n[cut: {len(text) - LIMIT} of {len(text)} characters are not shown]"
     return text

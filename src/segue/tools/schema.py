@@ -14,9 +14,7 @@ from segue.errors import ArgumentsRefused, UsageError
 from segue.tools.docstrings import describe
 from segue.tools.settled import settled
 from segue.tools.signature import Signature, name_of, read
-from segue.tools.strict import clean_schema, fits_strict, misfit
-
-__all__ = ["Parameters", "clean_schema", "describe", "fits_strict", "parameters", "refusal"]
+from segue.tools.strict import misfit
 
 MAX_FIELDS = 20
 """How many misfits a model is told of at once."""

@@ -8,7 +8,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import typing_extensions  # pydantic needs it too; before Python 3.12 some of its types are other objects than typing's
@@ -50,9 +50,16 @@ class Signature(NamedTuple):
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Name a callable as its author would."""
-    named = function.func if isinstance(function, functools.partial) else function
-    return getattr(named, "__name__", None) or type(named).__name__
+    """Name a callable as its author would: by its own name, that of what it wraps, or that of its class."""
+    inner = without_partials(function)
+    return getattr(inner, "__name__", None) or type(inner).__name__
+
+
+def without_partials(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give what a partial calls in the end; anything else as it is."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 def origin_of(function: Callable[..., Any]) -> tuple[Any, type | None]:
@@ -82,17 +89,7 @@ def read(function: Callable[..., Any], context_type: type, name: str) -> Signatu
     in the functions that define it, as long as these still run: a class that is local to a function can be found while the
     agent or tool is made there, and not after it has returned.
     """
-    bound: dict[str, Any] = {}
-    whole = function
-    if isinstance(function, functools.partial):
-        bound = function.keywords
-        # a fresh one, because `update_wrapper` on a partial would make `inspect` forget what it has bound
-        whole = functools.partial(function.func, *function.args, **bound)
-    try:
-        found = inspect.signature(whole).parameters.values()
-    except (TypeError, ValueError, NameError) as error:
-        raise UsageError(f"{name}: its parameters cannot be read ({error}). Wrap it in a function of your own.", function=name) from error
-    check_bound(function, found, name)
+    found, bound = parameters_of(function, name)
     names = Names(function)
     context_variables = False
     taken: list[Parameter] = []
@@ -114,7 +111,26 @@ def read(function: Callable[..., Any], context_type: type, name: str) -> Signatu
     return Signature(taken, _positional(found), context, context_variables, frozenset(hidden), names.local())
 
 
-def _positional(found: typing.Iterable[inspect.Parameter]) -> list[Parameter]:
+def parameters_of(function: Callable[..., Any], name: str) -> tuple[list[inspect.Parameter], Mapping[str, Any]]:
+    """Read the parameters of a callable, and what a partial has bound by name; `name` is what errors call it.
+
+    Raises `UsageError` for what cannot be read, and for a method without its object.
+    """
+    bound: Mapping[str, Any] = {}
+    whole = function
+    if isinstance(function, functools.partial):
+        bound = function.keywords
+        # a fresh one, because `update_wrapper` on a partial would make `inspect` forget what it has bound
+        whole = functools.partial(function.func, *function.args, **bound)
+    try:
+        found = list(inspect.signature(whole).parameters.values())
+    except (TypeError, ValueError, NameError) as error:
+        raise UsageError(f"{name}: its parameters cannot be read ({error}). Wrap it in a function of your own.", function=name) from error
+    _check_bound(function, found, name)
+    return found, bound
+
+
+def _positional(found: Sequence[inspect.Parameter]) -> list[Parameter]:
     """Pick what must be passed by place: positional-only parameters, and all that stand before `*args`."""
     kinds = {parameter.kind for parameter in found}
     by_place: set[Any] = {inspect.Parameter.POSITIONAL_ONLY}
@@ -157,10 +173,9 @@ def context_among(hinted: Sequence[tuple[inspect.Parameter, Any]], context_type:
     return asking[0].name if asking else None
 
 
-def check_bound(function: Callable[..., Any], found: Iterable[inspect.Parameter], name: str) -> None:
+def _check_bound(function: Callable[..., Any], found: Sequence[inspect.Parameter], name: str) -> None:
     """Refuse a method without its object: nobody could fill `self`."""
-    first = next(iter(found), None)
-    if first is None or first.name != "self" or first.annotation is not first.empty:
+    if not found or found[0].name != "self" or found[0].annotation is not found[0].empty:
         return
     owner, _, method = getattr(origin_of(function)[0], "__qualname__", "").rpartition(".")
     if owner and not owner.endswith("<locals>"):

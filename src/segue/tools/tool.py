@@ -2,27 +2,24 @@
 A tool is made from a plain function; `@tool` says what its signature cannot say. Nothing is called here."""
 
 import dis
-import functools
 import hashlib
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
 from segue.core.arguments import canonical
-from segue.core.events import Effect
+from segue.core.events import EFFECTS, Effect
+from segue.core.turns import LEGAL_NAME
 from segue.errors import UsageError
 from segue.model import ToolSpec
-from segue.tools.context import Context, copied
+from segue.tools.context import Context
+from segue.tools.docstrings import describe
 from segue.tools.functions import fitted
-from segue.tools.schema import Parameters, describe, parameters
-
-__all__ = ["Approve", "Context", "Tool", "checked_name", "copied", "make_tool", "tool", "tool_name"]
+from segue.tools.schema import Parameters, parameters
+from segue.tools.signature import name_of, without_partials
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_EFFECTS = ("read", "once", "keyed", "transaction")
 
 Approve = bool | Callable[..., Any]
 
@@ -121,14 +118,14 @@ def make_tool(
     """Make a tool of a function; see `tool`."""
     if not callable(function):
         raise UsageError(f"A tool must be a function, not {function!r}.")
-    name = checked_name(tool_name(function) if name is None else name)
+    name = checked_name(name_of(function) if name is None else name)
     for option, given in {"alone": alone, "thread": thread, "unique": unique, "strict": strict}.items():
         if not isinstance(given, bool) and (given is not None or option != "strict"):
             raise UsageError(f"Tool {name}: {option}={given!r}. Give True or False{', or None' if option == 'strict' else ''}.")
     if effect is None:
         effect = "read" if _gives_agent(function) else "once"
-    if effect not in _EFFECTS:
-        raise UsageError(f"Tool {name}: effect={effect!r} is not one of {', '.join(_EFFECTS)}.")
+    if effect not in EFFECTS:
+        raise UsageError(f"Tool {name}: effect={effect!r} is not one of {', '.join(EFFECTS)}.")
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise UsageError(f"Tool {name}: retries={retries!r}. Give how often to call again, 0 or more.")
     if retries and effect not in ("read", "keyed"):
@@ -157,26 +154,15 @@ def make_tool(
     )
 
 
-def tool_name(function: Callable[..., Any]) -> str:
-    """The name under which a callable is offered: its own, that of what it wraps, or that of its class."""
-    inner: Any = function
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    name = getattr(inner, "__name__", None) or type(inner).__name__
-    return cast(str, name)
-
-
 def checked_name(name: Any, given: str = "@tool(name=...)") -> str:
     """A name under which a model may be offered something; `given` is where another can be given. Raises `UsageError`."""
-    if not isinstance(name, str) or not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name):
+    if not isinstance(name, str) or not LEGAL_NAME.fullmatch(name):
         raise UsageError(f"A tool cannot be called {name!r}: use {given} with 1 to 64 of a-z, A-Z, 0-9, _ and -.")
     return name
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    inner: Any = function
-    while isinstance(inner, functools.partial):
-        inner = inner.func
+    inner = without_partials(function)
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(type(inner), "__call__", None))  # noqa: B004
 
 

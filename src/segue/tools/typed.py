@@ -6,10 +6,11 @@ from typing import Any, NoReturn
 
 from pydantic_core import ValidationError
 
-from segue.core.messages import Json
+from segue.core.messages import Json, sendable_text
 from segue.errors import ArgumentsRefused, UsageError
 from segue.model import OutputSpec
-from segue.tools.schema import clean_schema, fits_strict, refusal
+from segue.tools.schema import refusal
+from segue.tools.strict import clean_schema, fits_strict
 
 
 class Typed:
@@ -23,8 +24,7 @@ class Typed:
             schema = clean_schema(self._adapter.json_schema())
         except Exception as error:
             raise UsageError(f"{where}: {kind!r} cannot be told to a model ({error}). Use a type that pydantic knows.") from error
-        self.kind = kind
-        self._wrap = None if _is_object(schema) else wrap
+        self._wrap = None if schema.get("type") == "object" and "$ref" not in schema else wrap
         if self._wrap:
             definitions = schema.pop("$defs", None)
             schema = {"type": "object", "properties": {wrap: schema}, "required": [wrap], "additionalProperties": False}
@@ -41,7 +41,7 @@ class Typed:
             raise ArgumentsRefused(f"{self._wrap}: this field is missing", fields=((self._wrap, "this field is missing"),))
         given = arguments[self._wrap] if self._wrap else arguments
         try:
-            value = self._adapter.validate_json(_whole_pairs(json.dumps(given, ensure_ascii=False)))
+            value = self._adapter.validate_json(sendable_text(json.dumps(given, ensure_ascii=False)))
         except ValidationError as error:
             raise refusal(error) from None
         except RecursionError:
@@ -63,18 +63,11 @@ class Typed:
         except (ValueError, RecursionError) as error:
             words = f"the reply is not JSON ({error})"
             raise ArgumentsRefused(words, fields=(("", words),)) from None
-        if self._wrap is None or not (isinstance(found, dict) and self._wrap in found):
-            found = {self._wrap: found} if self._wrap else found
+        if self._wrap is not None and not (isinstance(found, dict) and self._wrap in found):
+            found = {self._wrap: found}
         if not isinstance(found, dict):
             raise ArgumentsRefused("the reply is not a JSON object", fields=(("", "the reply is not a JSON object"),))
         return self.value(found)
-
-
-def _is_object(schema: dict[str, Any]) -> bool:
-    target = schema
-    if "$ref" in schema:
-        target = schema.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {})
-    return target.get("type") == "object" and "$ref" not in schema
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -86,11 +79,6 @@ def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number")
-
-
-def _whole_pairs(text: str) -> str:
-    """The text with lone surrogates replaced."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unfenced(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from segue.core import turns
 from segue.core.codec import Unknown
-from segue.core.conversation import Conversation, Status
+from segue.core.conversation import Conversation
 from segue.core.events import (
     AllowanceGiven,
     ApprovalAsked,
@@ -203,7 +203,7 @@ class Story:
             self._calls = {slot.place: slot.call for slot in after.turn.slots} if after.turn else {}
             self._begun.clear()
         beats = self._beats(before, event)
-        self._rested = after.status not in (Status.MODEL, Status.TOOLS) or (self._rested and not isinstance(event, DriveStarted))
+        self._rested = not after.running or (self._rested and not isinstance(event, DriveStarted))
         if before.stack and before.active != after.active:
             switch = HandedOver(before.active, after.active, _kind(before.stack, after.stack))
             beats.insert(len(beats) - isinstance(event, InputGiven), switch)  # an input that interrupts comes after what it ended

@@ -3,13 +3,12 @@ A whole body is taken as a stream of one piece, so that both end in the same rep
 
 from typing import Any
 
-from segue.core.messages import CUT, Call, Reply
-from segue.errors import BadReply
+from segue.core.messages import CUT, Call, Reply, sendable_text
 from segue.model import CallDelta, Delta, ReasoningDelta, TextDelta
-from segue.wire.chat_calls import Calls, text
+from segue.wire.chat_calls import Calls
 from segue.wire.chat_extra import Extra
-from segue.wire.errors import error_in, error_of
-from segue.wire.jsontext import sendable_text
+from segue.wire.errors import broken, error_in, error_of
+from segue.wire.jsontext import text
 from segue.wire.usage import chat_usage
 
 DIALECT = "openai-chat"
@@ -22,11 +21,6 @@ def reply_of(answer: Any, *, provider: str = "", dialect: str = DIALECT) -> Repl
     assembly = Assembly(provider, dialect)
     assembly.take_whole(answer)
     return assembly.reply()
-
-
-def broken(what: str, provider: str) -> BadReply:
-    """A reply that cannot be used."""
-    return BadReply(f"The reply of {provider or 'the provider'} {what}. Nothing of it was acted on.", provider=provider)
 
 
 class Assembly:

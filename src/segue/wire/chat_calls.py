@@ -1,12 +1,9 @@
 """Tool calls of a Chat Completions reply, put together from whole calls or from fragments.
 Indexes and ids are not trusted: both come missing, equal and repeated. What looks like a call is never dropped silently."""
 
-from typing import Any
+from segue.core.messages import Call, Json, sendable_text
+from segue.wire.jsontext import loads, sendable, text
 
-from segue.core.messages import Call
-from segue.wire.jsontext import loads, sendable, sendable_text, text_of
-
-Json = Any
 _KNOWN = frozenset(("id", "type", "function", "index", "custom"))
 
 
@@ -131,8 +128,3 @@ def _function(fragment: dict[str, Json]) -> tuple[str, str]:
 def _unknown(fragment: dict[str, Json]) -> dict[str, Json]:
     """The fields that we do not know, where they hold something."""
     return {key: value for key, value in fragment.items() if key not in _KNOWN and value not in (None, "", [], {})}
-
-
-def text(value: Json) -> str:
-    """What should be text as text: nothing for null, and for anything else its JSON."""
-    return value if isinstance(value, str) else "" if value is None else text_of(value)

@@ -1,11 +1,8 @@
 """What a Chat Completions message holds besides text and calls: thoughts, signatures, parts.
 It is kept, joined where it came in pieces, and goes back to the same provider. Known noise is dropped."""
 
-from typing import Any
-
+from segue.core.messages import Json
 from segue.wire.jsontext import sendable
-
-Json = Any
 
 NOT_SENT = frozenset(("annotations", "audio", "executed_tools", "citations"))
 """Kept for people; no provider takes them back."""

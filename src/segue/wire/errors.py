@@ -3,13 +3,11 @@ Of the provider's own words only short codes are kept: bodies may hold keys, pro
 
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
+from segue.core.messages import Json
 from segue.errors import BadReply, ContextTooLong, ProviderError, ProviderRefused, ProviderTimeout, RateLimited
 from segue.wire.jsontext import loads
-
-Json = Any
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z_]{0,63}|[0-9]{1,6}")
 _PARAM = re.compile(r"[a-z][a-z_]{0,30}([.\[][a-z0-9_]{1,30}\]?){0,6}")
@@ -81,6 +79,11 @@ def error_of(
     if isinstance(error, RateLimited):
         error.retry_after = retry_after
     return error
+
+
+def broken(what: str, provider: str) -> BadReply:
+    """A reply that cannot be used."""
+    return BadReply(f"The reply of {provider or 'the provider'} {what}. Nothing of it was acted on.", provider=provider)
 
 
 def public_url(url: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from segue.core.messages import sendable_text
 from segue.errors import UsageError
 
 LEVELS = 200
@@ -55,6 +56,11 @@ def text_of(value: Any) -> str:
     return dumps(value).decode()
 
 
+def text(value: Any) -> str:
+    """What should be text as text: nothing for null, and for anything else its JSON."""
+    return value if isinstance(value, str) else "" if value is None else text_of(value)
+
+
 def object_text(arguments: str) -> str:
     """A call's arguments as they may be sent back: some servers refuse a history whose arguments are no JSON object."""
     try:
@@ -65,17 +71,8 @@ def object_text(arguments: str) -> str:
     return text_of({"not_json": arguments}) if arguments.strip() else "{}"
 
 
-def sendable_text(text: str) -> str:
-    """The same text, with pairs of surrogates joined and halves of them replaced."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def sendable(value: Any) -> Any:
-    """The same value, with that done to all text in it; NaN and infinity become null."""
+    """The same value, with `sendable_text` done to all text in it; NaN and infinity become null."""
     if isinstance(value, str):
         return sendable_text(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -8,11 +8,10 @@ from typing import Any, Literal, NamedTuple, assert_never
 from segue.core.messages import Assistant, Message, Reply, System, ToolAnswer, User
 from segue.errors import UsageError
 from segue.model import Delta, ModelRequest, ModelSettings, OutputSpec, ToolSpec
-from segue.wire.chat_assembly import DIALECT, Assembly, broken, reply_of
-from segue.wire.chat_calls import text
+from segue.wire.chat_assembly import DIALECT, Assembly, reply_of
 from segue.wire.chat_extra import NOT_SENT
-from segue.wire.errors import error_of
-from segue.wire.jsontext import dumps, loads, object_text
+from segue.wire.errors import broken, error_of
+from segue.wire.jsontext import dumps, loads, object_text, text
 from segue.wire.prefix import Codec, Kept
 from segue.wire.sse import SSEDecoder
 

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any, assert_never
 
-from segue.core.messages import Assistant, Message, Reply, System, ToolAnswer, User
+from segue.core.messages import Assistant, Message, Reply, System, ToolAnswer, User, sendable_text
 from segue.model import CallDelta, Delta, ModelRequest, ModelSettings, OutputSpec, ReasoningDelta, TextDelta, ToolSpec
-from segue.wire.errors import error_of
-from segue.wire.jsontext import dumps, loads, object_text, sendable_text
+from segue.wire.errors import broken, error_of
+from segue.wire.jsontext import dumps, loads, object_text, text
 from segue.wire.openai_chat import merged
 from segue.wire.prefix import Codec, Kept
-from segue.wire.responses_items import DIALECT, broken, join_texts, replayed, reply_of, text
+from segue.wire.responses_items import DIALECT, join_texts, replayed, reply_of
 from segue.wire.sse import SSEDecoder
-
-__all__ = ["DIALECT", "StreamDecoder", "decode_reply", "encode_request", "reply_of"]
 
 _REASONS = re.compile(r"(?:.*/)?(?:o[1-9]|gpt-5(?!.*chat)|gpt-[6-9]|codex|computer-use)", re.ASCII)
 """Models that think. Others refuse to be asked for their encrypted reasoning."""

@@ -4,12 +4,10 @@ What has the wrong type is a `UsageError` that names the field; what we do not k
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from segue.core.messages import Message
+from segue.core.messages import Json, Message
 from segue.errors import UsageError
 from segue.model import ModelSettings, OutputSpec, ToolSpec
 from segue.wire.jsontext import loads
-
-Json = Any
 
 
 class ServedRequest(NamedTuple):

@@ -2,28 +2,16 @@
 Items go back only where they still say what the message says: a view may have taken a call out or renamed it."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from segue.core.messages import CUT, Assistant, Call, Reply
-from segue.errors import BadReply
-from segue.wire.chat_calls import text
-from segue.wire.errors import error_of
-from segue.wire.jsontext import object_text, sendable, sendable_text
+from segue.core.messages import CUT, Assistant, Call, Json, Reply, sendable_text
+from segue.wire.errors import broken, error_of
+from segue.wire.jsontext import object_text, sendable, text
 from segue.wire.usage import responses_usage
-
-__all__ = ["DIALECT", "broken", "join_texts", "replayed", "reply_of", "text"]
-
-Json = Any
 
 DIALECT = "openai-responses"
 
 _CALLS = ("function_call", "custom_tool_call")
 _PARTS = {"output_text": "text", "refusal": "refusal"}
-
-
-def broken(what: str, provider: str) -> BadReply:
-    """A reply that cannot be used."""
-    return BadReply(f"The reply of {provider or 'the provider'} {what}. Nothing of it was acted on.", provider=provider)
 
 
 def reply_of(answer: Json, *, provider: str = "", dialect: str = DIALECT) -> Reply:

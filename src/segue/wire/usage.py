@@ -1,10 +1,6 @@
 """Token counts as providers write them. Whatever is no count is taken as none."""
 
-from typing import Any
-
-from segue.core.messages import Usage
-
-Json = Any
+from segue.core.messages import Json, Usage
 
 LARGEST = 2**53
 """What counts more is no count: a price would make of it a sum that no journal can keep."""

@@ -204,10 +204,8 @@ class Airline:
         Args:
             reservation_id: The reservation's id, for example 'ZFA04Y'.
         """
-        reservation = self._reservation(reservation_id)
+        reservation = self._live(reservation_id)
         paid = reservation["payment_history"]
-        if reservation.get("status") == "cancelled":
-            raise Refused("reservation is cancelled already")
         self._seat(reservation["flights"], reservation["cabin"], -len(reservation["passengers"]))
         refunds = [{"payment_id": payment["payment_id"], "amount": -payment["amount"]} for payment in paid]
         return self._keep({**reservation, "payment_history": paid + refunds, "status": "cancelled"})
