@@ -133,7 +133,7 @@ def parts(place: str, *names: str) -> str:
 
 def _event(found: Found) -> str:
     text = f"### `{found.name}`\n\n{_wrapped(found.words)}\n"
-    fields = [field for field in found.fields if field.name != "total"]
+    fields = [field for field in found.fields if field.given]
     if fields:
         text += "\n| field | type | default | |\n| --- | --- | --- | --- |\n"
         text += "".join(f"| `{f.name}` | {_cell(f.type)} | {_cell(f.default)} | {_inline(f.words)} |\n" for f in fields)

@@ -14,12 +14,13 @@ WIDTH = 110
 
 
 class Field(NamedTuple):
-    """A field or property; `default` is empty where it must be given."""
+    """A field or property; `default` is empty where it must be given. A property is not `given`, but found."""
 
     name: str
     type: str
     default: str
     words: str
+    given: bool = True
 
 
 class Method(NamedTuple):
@@ -56,8 +57,13 @@ def find(thing: Any) -> Found:
     if isinstance(node, ast.ClassDef):
         return Found(node.name, _class_signature(node, module), words, list(_fields(node)), list(_methods(node)))
     shown = [overload for overload in nodes[:-1] if _is_overload(overload)]
-    begin = "await " if isinstance(node, ast.AsyncFunctionDef) else ""
+    begin = "await " if _is_awaited(node) else ""
     return Found(node.name, begin + _signature(node.name, shown[-1] if shown else node), words, [], [])
+
+
+def _is_awaited(node: ast.stmt) -> bool:
+    """Whether a call is awaited: an async generator is iterated over."""
+    return isinstance(node, ast.AsyncFunctionDef) and not any(isinstance(inner, ast.Yield) for inner in ast.walk(node))
 
 
 def _is_overload(node: ast.stmt) -> bool:
@@ -69,6 +75,8 @@ def _is_overload(node: ast.stmt) -> bool:
 
 def _signature(name: str, node: Any, *, method: bool = False, returns: bool = True) -> str:
     arguments = list(_arguments(node.args))[1 if method else 0 :]
+    if method and arguments[:1] == ["/"]:
+        del arguments[0]  # nothing is left in front of it
     shown = _type(node.returns) if returns else ""
     after = f" -> {shown}" if shown and not shown.startswith("_") else ""
     return _laid_out(name, arguments, after)
@@ -106,7 +114,7 @@ def _type(node: ast.expr | None) -> str:
     return ast.unparse(node) if node is not None else ""
 
 
-SHOWN = {"NOTHING": "{}", "DEFAULTS": "Limits()"}
+SHOWN = {"NOTHING": "{}", "DEFAULTS": "Limits()", "PATIENCE": "60.0", "OVER": '("done", "limited", "failed", "cancelled")'}
 """Defaults that are better told by their value than by their name."""
 
 
@@ -178,7 +186,7 @@ def _fields(node: ast.ClassDef) -> Iterator[Field]:
         elif isinstance(member, ast.FunctionDef) and member.name == "__init__":
             yield from _set_in_init(member)
         elif isinstance(member, ast.FunctionDef) and _is_property(member) and not member.name.startswith("_"):
-            yield Field(member.name, _type(member.returns), "", _prose(ast.get_docstring(member) or ""))
+            yield Field(member.name, _type(member.returns), "", _prose(ast.get_docstring(member) or ""), given=False)
 
 
 def _set_in_init(init: ast.FunctionDef) -> Iterator[Field]:
@@ -201,7 +209,7 @@ def _methods(node: ast.ClassDef) -> Iterator[Method]:
     for member in node.body:
         if not isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) or member.name.startswith("_") or _is_property(member):
             continue
-        begin = "await " if isinstance(member, ast.AsyncFunctionDef) else ""
+        begin = "await " if _is_awaited(member) else ""
         yield Method(member.name, begin + _signature(member.name, member, method=True), _prose(ast.get_docstring(member) or ""))
 
 

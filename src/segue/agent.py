@@ -175,7 +175,8 @@ def guard(kind: Literal["input", "tool", "output"]) -> Callable[[Callable[..., A
     Raises `UsageError` where it cannot be told which parameter gets what.
 
     "input" is given the user's text and "output" the agent's answer: a no fails the run. "tool" is given the call (`name`,
-    `arguments` as a dictionary): a no is an outcome that the model reads. The function may be async.
+    `arguments` as a dictionary, as the function will get them, with defaults): a no is an outcome that the model reads. The
+    function may be async.
     """
     if kind not in ("input", "tool", "output"):
         raise UsageError(f'guard({kind!r}): give "input", "tool" or "output".')

@@ -59,9 +59,11 @@ async def decide(
     arguments: Mapping[str, Json] | None = None,
     at: float,
 ) -> Conversation:
-    """Approve or deny a call, by its approval's id and digest; see `openings.decided`. Whoever drives next goes on with it.
+    """Approve or deny a call, by its approval's id and digest. Whoever drives next goes on with it.
 
-    Raises `ApprovalError` where it cannot be decided. That an approval has expired is written down first.
+    `reason`: of a denial, the model reads it. `arguments`: approve the call with these instead; whether the tool takes them is
+    seen when it is to be made. Raises `ApprovalError`, whose `reason` says why, where it cannot be decided. That an approval has
+    expired is written down first.
     """
     refused: list[ApprovalError | None] = []
 

@@ -15,7 +15,7 @@ _LEAST = {"turns": 1, "repeats": 1}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run may spend. `None` is no limit.
+    """What a run may spend, in finite numbers. `None` is no limit.
 
     `turns`: model replies. `handoffs`: switches of the agent. `repeats`: turns with equal calls and equal outcomes in a row.
     `tool_timeout`: seconds for a tool that names no time of its own. `idle_timeout`: seconds of silence in a stream.

@@ -87,7 +87,7 @@ CUT = {
 class Reply(NamedTuple):
     """One whole reply of a model.
 
-    `finish` is the provider's word ("stop", "tool_calls", "length", "content_filter", "" if it gave none).
+    `finish` is the provider's word ("stop", "tool_calls", "" if it gave none); those of `CUT`, as "length", say that it was cut.
     `extra` holds unknown fields of the message; `dialect` names the codec that can send them back.
     """
 

@@ -31,11 +31,13 @@ class Slot(NamedTuple):
     """One call of the open turn, and how far it has come. `place` names it in the journal: turn, dot, index."""
 
     call: Call
+    """As the model wished it."""
     place: str
     started: ToolStarted | None = None
     drive: int = 0
     """The drive that started it."""
     approval: ApprovalAsked | None = None
+    """The question to a person: its id, the call's arguments and their digest, and until when it may be answered."""
     decision: ApprovalDecided | None = None
     asked: int = 0
     """How many approvals were asked for it."""

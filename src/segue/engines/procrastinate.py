@@ -17,7 +17,7 @@ try:
     from segue.engines.queue import make_tables, put, settle, watched
     from segue.engines.steady import reason
 except ImportError as error:
-    raise UsageError("Workers need Procrastinate, psycopg and libpq: pip install 'segue[workers]'") from error
+    raise UsageError("Workers need Procrastinate, psycopg and libpq: pip install '.[workers]' in Segue's folder.") from error
 
 
 class ProcrastinateEngine:

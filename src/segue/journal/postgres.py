@@ -1,4 +1,4 @@
-"""A journal in PostgreSQL: for several processes and machines. It needs psycopg, which the extra `segue[postgres]` brings.
+"""A journal in PostgreSQL: for several processes and machines. It needs psycopg, which the extra `postgres` brings.
 An append is one statement and therefore one transaction; who waits for events is told by LISTEN and NOTIFY, with ids only."""
 
 import asyncio
@@ -19,7 +19,7 @@ try:
     from segue.journal.postgres_wait import Listener, payload
     from segue.journal.postgres_work import transact
 except ImportError as error:
-    raise UsageError("A journal in PostgreSQL needs psycopg and libpq: pip install 'segue[postgres]'") from error
+    raise UsageError("A journal in PostgreSQL needs psycopg and libpq: pip install '.[postgres]' in Segue's folder.") from error
 
 _UNTOLD = Summary()
 

@@ -94,7 +94,8 @@ class Context(Generic[Deps]):
     def values(self) -> Mapping[str, Json]:
         """The conversation's context as it was before this message's calls, with this call's own changes; a copy.
 
-        It refuses to be changed, because that would be lost: `set` is what changes the context.
+        To set or delete a key in it is refused; a change inside a list or dictionary of it is lost. `set` is what changes the
+        context: `ctx.set(cart=[*ctx.values["cart"], item])`.
         """
         values = {**self._values, **self._changes} if self._changes else self._values
         return Values((name, copied(value)) for name, value in values.items())

@@ -88,12 +88,13 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     `effect`: what it may do to the world: "read" (nothing), "once" (the default), "keyed" (repeating it with the same
     `ctx.key` is harmless), "transaction" (it writes to the journal's own database, by `ctx.db`). `approve`: a person must
-    agree first; or a function of (arguments, context) that says whether. `timeout`: seconds. `retries`: how often to call
-    again after an exception; needs "read" or "keyed". `strict`: whether the provider must hold the model to the schema;
-    `None` where the schema allows it. `alone`: no other call runs beside it. `thread=False`: a quick sync function that
-    never blocks runs on the event loop. `unique`: an equal call later in the conversation is not made, but answered with the
-    outcome of the earlier one. `reconcile`: a function of the key of a call whose process died, that gives what came of it,
-    or `None` if it cannot tell. Raises `UsageError` for a function or options that cannot be.
+    agree first; or a function of (arguments, context) that returns `True` where one must: it is given the arguments as they
+    will be delivered. `timeout`: seconds. `retries`: how often to call again after an exception; needs "read" or "keyed".
+    `strict`: whether the provider must hold the model to the schema; `None` where the schema allows it. `alone`: no other
+    call runs beside it. `thread=False`: a quick sync function that never blocks runs on the event loop. `unique`: an equal
+    call later in the conversation is not made, but answered with the outcome of the earlier one. `reconcile`: a function of
+    the key of a call whose process died, that gives what came of it, or `None` if it cannot tell. Raises `UsageError` for a
+    function or options that cannot be.
     """
     if function is None:
         return lambda made: make_tool(made, **options)
