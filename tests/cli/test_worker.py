@@ -46,7 +46,7 @@ def test_without_the_extra_the_command_says_which_one_it_needs(home, tmp_path):
     words = [sys.executable, "-c", program, "worker", ACME, "--journal", "postgresql://db/segue"]
     done = subprocess.run(words, env=home, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr == "segue: Workers need Procrastinate, psycopg and libpq: pip install 'segue[workers]'\n"
+    assert done.stderr == "segue: Workers need Procrastinate, psycopg and libpq: pip install '.[workers]' in Segue's folder.\n"
 
 
 def test_a_database_that_cannot_be_reached_ends_a_worker_with_one_line_and_code_1(home, tmp_path):

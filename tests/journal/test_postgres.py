@@ -417,7 +417,7 @@ async def test_waiting_at_a_server_that_is_not_there_ends_with_its_time(tmp_path
 async def test_without_the_extra_the_mend_is_told():
     code = "import sys; sys.modules['psycopg'] = None\nfrom segue.journal.resolve import journal_from\njournal_from('postgresql://h/d')"
     done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True)
-    assert "pip install 'segue[postgres]'" in done.stderr.strip().splitlines()[-1]
+    assert "pip install '.[postgres]'" in done.stderr.strip().splitlines()[-1]
     assert "UsageError" in done.stderr.strip().splitlines()[-1]
 
 
