@@ -274,6 +274,25 @@ def test_arguments_that_do_not_fit_are_refused_and_nothing_is_called(arguments, 
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("arguments", [[], [1], (), 0, 1.5, False, True], ids=repr)
+def test_arguments_that_are_no_object_are_refused_also_where_they_are_no_text(arguments, capsys):
+    with pytest.raises(ArgumentsRefused, match="expected a JSON object, got"):
+        execute_tool_call(wish("execute_refund", arguments), {"execute_refund": lambda reason="none": print(reason)})
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("arguments", [b"{}", {1}, object(), float("nan")], ids=lambda one: type(one).__name__)
+def test_arguments_that_are_not_even_json_are_refused(arguments, capsys):
+    with pytest.raises(UsageError, match="is not a JSON value"):
+        execute_tool_call(wish("execute_refund", arguments), {"execute_refund": lambda reason="none": print(reason)})
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("arguments", [None, "", " ", "{}", {}], ids=repr)
+def test_a_call_without_arguments_is_one_whatever_form_that_has(arguments):
+    assert execute_tool_call(wish("reason", arguments), {"reason": lambda reason="none": reason}) == "none"
+
+
 def test_what_the_function_raises_comes_as_it_is():
     def fail():
         raise LookupError("no such item")

@@ -256,6 +256,27 @@ async def test_a_cancelled_run_leaves_no_span_open(spans):
     }
 
 
+async def test_an_agent_as_a_tool_that_waits_for_an_approval_is_no_error(spans):
+    @tool(approve=True)
+    def pay(amount: int) -> str:
+        return "paid"
+
+    outer = Agent("Outer", tools=[Agent("Inner", tools=[pay]).as_tool(), pay])
+    both = {"inner": {"input": "?"}, "pay": {"amount": 2}}
+    runner = Runner(outer, model=ScriptedModel([both, {"pay": {"amount": 1}}, "Paid.", "Done."]))
+    asked = [slot.approval for slot in (await runner.run("Hi", conversation="c")).waiting_for]
+    (waits,) = named(spans, "execute_tool inner")
+    assert (waits.status.status_code, waits.attributes.get("error.type")) == (trace.StatusCode.UNSET, None)
+    assert not named(spans, "execute_tool pay")  # a plain tool has no span before it is called
+    assert [span.attributes["segue.run.status"] for span in spans.get_finished_spans() if "workflow" in span.name] == ["waiting"] * 2
+    spans.clear()
+    for approval in asked:
+        await runner.approve("c", approval.id, approval.digest)
+    assert [span.name for span in spans.get_finished_spans() if span.attributes.get("error.type")] == []
+    assert len(named(spans, "execute_tool inner")) == 1
+    assert len(named(spans, "execute_tool pay")) == 2
+
+
 async def test_leaving_a_stream_early_ends_every_span(spans):
     async with Runner(Agent("A"), model=ScriptedModel(["one two three"])).stream("Hi") as stream:
         async for item in stream:

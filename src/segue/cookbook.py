@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from segue.agent import Agent
-from segue.core.arguments import parse
+from segue.core.arguments import canonical, parse
 from segue.core.messages import Json
 from segue.errors import ToolError, UsageError
 from segue.model import Model
@@ -77,7 +77,11 @@ def _field(value: Any, name: str) -> Any:
 
 
 def _read(arguments: Any) -> dict[str, Json]:
-    return dict(arguments) if isinstance(arguments, Mapping) else parse(arguments or "")
+    """Arguments as a client gave them: a text, a dictionary, or none. What else JSON knows is refused like its text."""
+    if isinstance(arguments, Mapping):
+        return dict(arguments)
+    text = "" if arguments is None else arguments if isinstance(arguments, str) else canonical(arguments)
+    return parse(text)
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:

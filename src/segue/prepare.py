@@ -67,15 +67,20 @@ async def prepared(world: World, c: Conversation, steps: Sequence[Step]) -> tupl
     return ready, decided
 
 
-def check_arguments(team: Team, c: Conversation, approval: str, arguments: Mapping[str, Json]) -> None:
-    """Raise `ArgumentsRefused` for arguments with which the call that waits for this approval cannot be made: it waits on."""
+def checked_arguments(team: Team, c: Conversation, approval: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
+    """Arguments in place of those of a call that waits for this approval, as they are delivered to its tool.
+
+    Raises `ArgumentsRefused` where the call cannot be made with them: it waits on.
+    """
+    given = dict(arguments)
     for slot in c.waiting:
         asked = slot.approval
         if asked is None or asked.id != approval or asked.inner or asked.agent not in team:
             continue
         offer = team.member(asked.agent).table.get(asked.name)
         if isinstance(offer, Tool):
-            offer.parameters.bind(dict(arguments))
+            return offer.parameters.settled(given, offer.parameters.values(given))
+    return given
 
 
 def _repeated(c: Conversation, found: Ready, ready: Sequence[Ready]) -> ToolFailed | None:

@@ -29,7 +29,7 @@ from segue.openings import Decision, decided, existing, expired, given, past, re
 from segue.order import Opening, Order
 from segue.outside import cancel, end_inner, fork, left_open
 from segue.portal import PORTAL
-from segue.prepare import check_arguments
+from segue.prepare import checked_arguments
 from segue.recovery import left, recover
 from segue.response import Response
 from segue.streams import Stream, SyncStream
@@ -276,9 +276,10 @@ class Runner:
     ) -> Response[Any]:
         async def opening(c: Conversation) -> Decision:
             existing(c, conversation)
+            edited = arguments
             if isinstance(arguments, Mapping):
-                check_arguments(self._desk.team_of(conversation), c, approval, arguments)
-            return decided(c, approval, digest, decision, by=by, reason=reason, arguments=arguments, now=clock.now())
+                edited = checked_arguments(self._desk.team_of(conversation), c, approval, arguments)
+            return decided(c, approval, digest, decision, by=by, reason=reason, arguments=edited, now=clock.now())
 
         try:
             return await self.open(conversation, opening, beside=True).finish()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, assert_never
 
 from segue.core.arguments import canonical
 from segue.core.conversation import Conversation
-from segue.core.events import Event, Outcome, RunEnded, ToolFailed, ToolReturned, ToolStarted, ToolUnknown
+from segue.core.events import ApprovalAsked, Event, Outcome, RunEnded, ToolFailed, ToolReturned, ToolStarted, ToolUnknown
 from segue.core.messages import Assistant, Message, Reply, System, ToolAnswer
 from segue.core.turns import Slot, sendable
 from segue.model import Model, ModelRequest
@@ -252,6 +252,8 @@ class Trace:
                 self._tools[event.place] = self._tool(_slot(before, event.place), before.active)
             case ToolReturned() | ToolFailed() | ToolUnknown():
                 self._came(event, before)
+            case ApprovalAsked():  # an agent that is used as a tool waits for a person: it goes on in another drive
+                self.end(self._tools.pop(event.place, None))
             case RunEnded() if event.kind == "failed":
                 self._leave(event.error or event.reason)
         if self._switching and after.turn is None:

@@ -62,10 +62,12 @@ def test_arguments_that_do_not_fit_the_tool_are_told_and_the_call_is_asked_about
     def check(arguments):
         if arguments["amount"] == "lots":
             raise ArgumentsRefused("amount: Input should be a valid integer")
+        return {"amount": int(arguments["amount"])}
 
-    person = Person("e", '{"amount": "lots"}', "e", '{"amount": 4}', "y")
+    person = Person("e", '{"amount": "lots"}', "e", '{"amount": "4"}', "y")
     assert ask_about(ASKED, person.screen, person, check) == Verdict(True, arguments={"amount": 4})
     assert "  ■ amount: Input should be a valid integer\n" in person.shown
+    assert '  {"amount":4}\n' in person.shown  # as it would be done
 
 
 def test_what_is_decided_about_is_shown_exactly_and_harmlessly():
@@ -89,6 +91,20 @@ def test_arguments_are_edited_where_they_stand_and_shown_again_in_their_canonica
     ask_about(ASKED, person.screen, person)
     assert person.asked[1] == ("Arguments:", r'{"amount":5,"note":"\u202e"}')
     assert person.shown.splitlines()[-1] == r'  {"amount":4,"note":"\u009b"}'
+
+
+@pytest.mark.parametrize(
+    ("edited", "answers"),
+    [('{"amount": 4}', [""]), ('{"amount": 4}', ["n"]), ('{"amount": 4}', ["no, the other one"]), ("{", [])],
+)
+def test_after_an_edit_that_is_not_agreed_to_the_call_that_a_yes_makes_is_shown_again(edited, answers):
+    person = Person("e", edited, *answers, "y")
+    assert ask_about(ASKED, person.screen, person) == Verdict(True)
+    first, last = person.shown.splitlines()[:3], person.shown.splitlines()[-3:]
+    assert (
+        first == last == ["  Triage wants to call look_up", r'  {"amount":5,"note":"\u202e"}', f"  approval q · digest {ASKED.digest[:16]}"]
+    )
+    assert person.shown.count("wants to call") == 2
 
 
 @pytest.mark.parametrize("answer", ["it was paid", ""])

@@ -1,4 +1,5 @@
 import json
+import re
 import stat
 from contextlib import contextmanager
 
@@ -168,14 +169,23 @@ def test_what_could_steer_a_terminal_is_shown_and_not_obeyed(tmp_path):
             assert "\u202e" not in terminal.raw
 
 
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:[349]\d|10\d|[34]8;[\d;]*)(?:;\d+)*m")
+"""A colour of letters or of what is behind them, with whatever else is switched on beside it."""
+
+
+def test_with_colours_the_prompt_has_one(home, tmp_path):
+    with on_terminal("chat", ACME, env=home, cwd=tmp_path) as terminal:
+        assert terminal.leave() == 0
+        assert "\x1b[1;36m" in COLOUR.findall(terminal.raw)
+
+
 def test_without_colour_the_terminal_gets_no_colours(home, tmp_path):
     with on_terminal("chat", ACME, env=home | {"NO_COLOR": "1"}, cwd=tmp_path) as terminal:
         terminal.wait_for("› ")
         terminal.type("Hello!")
         terminal.wait_for("1 reply")
         assert terminal.leave() == 0
-        assert "\x1b[3" not in terminal.raw
-        assert "\x1b[9" not in terminal.raw
+        assert COLOUR.findall(terminal.raw) == []
 
 
 def test_json_is_all_that_a_piped_chat_prints_when_asked_for(home, tmp_path):
@@ -224,6 +234,22 @@ def test_a_call_that_needs_an_approval_is_made_when_the_person_says_so_and_not_e
     with asked_to_pay(tmp_path) as terminal:
         terminal.type(answer)
         terminal.wait_for(outcome)
+
+
+def test_after_an_edit_that_is_not_agreed_to_the_call_is_shown_again_and_a_yes_makes_that_one(tmp_path):
+    with asked_to_pay(tmp_path) as terminal:
+        terminal.type("e")
+        terminal.wait_for('Arguments: {"amount":5}')
+        terminal.press("u")
+        terminal.type('{"amount": 4}')
+        terminal.wait_for('{"amount":4}')
+        terminal.wait_for("Make this call? [y/N] ")
+        terminal.type("n")
+        terminal.wait_for("Cashier wants to call pay")
+        terminal.wait_for('{"amount":5}')
+        terminal.wait_for("[e]dit: ")
+        terminal.type("y")
+        terminal.wait_for("→ paid 5")
 
 
 def test_edited_arguments_that_do_not_fit_the_tool_are_told_and_the_question_stays_open(tmp_path):

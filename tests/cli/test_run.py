@@ -44,6 +44,12 @@ def test_the_message_comes_from_stdin_where_it_is_not_given(words, home, tmp_pat
     assert done.stdout.startswith("ACME Inc., good day")
 
 
+@pytest.mark.parametrize(("words", "stdin"), [([""], ""), (["   "], ""), (["\n\t"], ""), ([], ""), ([], " \n "), (["-"], "   ")])
+def test_a_message_of_blanks_is_none_wherever_it_comes_from(words, stdin, home, tmp_path):
+    done = segue("run", ACME, *words, env=home, cwd=tmp_path, stdin=stdin)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "segue: The message is empty.\n")
+
+
 def test_json_holds_the_whole_response(home, tmp_path):
     done = segue("run", ACME, "The black boots I bought fell apart.", "--json", env=home, cwd=tmp_path)
     response = json.loads(done.stdout)

@@ -1,7 +1,9 @@
 """Clients that a user hands in: their answers are decoded as everybody's are."""
 
 import asyncio
+import gc
 import json
+import re
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
@@ -18,7 +20,7 @@ from segue.models import OpenAIChat, OpenAIResponses
 from segue.models.carrier import Clock
 from segue.wire.openai_responses_server import StreamEncoder, encode_reply
 from tests.acting import until
-from tests.loopback import DONE, HANG, RESET, Loopback, begun, call, chunk, completion, stream, usage_chunk, whole
+from tests.loopback import DONE, HANG, RESET, Loopback, begun, call, chunk, completion, in_thread, stream, usage_chunk, whole
 
 HELLO = [chunk("Hel"), chunk("lo"), chunk(finish="stop"), usage_chunk(5, 2), DONE]
 
@@ -144,6 +146,58 @@ async def test_a_blocking_openai_client_is_used_in_a_thread():
     assert deltas == [TextDelta("Hel"), TextDelta("lo")]
     assert reply.usage.input == 5
     assert len(server.requests) == 3
+
+
+ANOTHER_LOOP = "used on another event loop before, and belongs to that one. Give the model as a string"
+
+
+def asked_on_two_loops(server: Loopback) -> str:
+    made = model(openai.AsyncOpenAI(base_url=server.url, api_key="sk-1"), max_retries=0)
+    assert asyncio.run(ask(made))[-1].text == "Hello"
+    try:
+        return str(asyncio.run(ask(made))[-1].text)
+    except ProviderError as error:
+        return str(error)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_an_openai_client_that_is_used_on_a_second_event_loop_is_told_to_belong_to_the_first():
+    with in_thread(whole(completion("Hello"))) as server:
+        assert ANOTHER_LOOP in asked_on_two_loops(server)
+    gc.collect()  # the client's connection, which cannot be closed without its loop, is lost here and not in another test
+
+
+class ConnectionBroke(Exception):
+    """A client's own error, around what it met."""
+
+
+OF_LOOPS = [
+    "Event loop is closed",
+    "Task <Task pending> got Future <Future pending> attached to a different loop",
+    "<asyncio.locks.Lock object at 0x7f> is bound to a different event loop",
+]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("words", OF_LOOPS)
+async def test_what_asyncio_says_of_another_loop_is_told_with_the_mend_also_inside_of_a_clients_error(words: str, wrapped: bool):
+    async def create(**fields: Any) -> Any:
+        if not wrapped:
+            raise RuntimeError(words)
+        raise ConnectionBroke from RuntimeError(words)
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    with pytest.raises(ProviderError, match=re.escape(ANOTHER_LOOP)):
+        await ask(model(client, max_retries=0))
+
+
+async def test_another_runtime_error_of_a_client_is_not_blamed_on_loops():
+    async def create(**fields: Any) -> Any:
+        raise RuntimeError("the licence has run out")
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    with pytest.raises(ProviderError, match="raised RuntimeError"):
+        await ask(model(client, max_retries=0))
 
 
 # --- anything with chat.completions.create

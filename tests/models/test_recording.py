@@ -160,6 +160,23 @@ async def test_a_replay_that_is_asked_once_more_says_so(path):
         await run(agent(), "How much?", model=model)
 
 
+async def test_of_a_recording_of_one_exchange_there_is_one(path):
+    await run(Agent("A"), "Hi", model=RecordingModel(ScriptedModel(["Hello."]), path))
+    model = ReplayModel(path)
+    await run(Agent("A"), "Hi", model=model)
+    with pytest.raises(UsageError, match="holds 1 exchange, and A asks once more"):
+        await run(Agent("A"), "Hi", model=model)
+
+
+@pytest.mark.parametrize("model", ["openai:gpt-5-mini", None, ScriptedModel, {"model": "m"}], ids=repr)
+async def test_what_is_no_model_is_refused_before_the_recording_that_is_there_is_lost(path, model):
+    await record(path)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=r"RecordingModel takes a model, not \w+\. Make one with model_from"):
+        RecordingModel(model, path)
+    assert path.read_bytes() == before != b""
+
+
 async def test_a_recording_is_begun_anew_and_holds_one_exchange_a_line(path):
     await record(path)
     await record(path)

@@ -6,7 +6,7 @@ import pytest
 
 from segue.agent import Agent
 from segue.core.messages import Call, Reply
-from segue.errors import ModelRefused, ReplyCut, UsageError
+from segue.errors import ModelRefused, ProviderError, ReplyCut, UsageError
 from segue.models.scripted import ScriptedModel
 from segue.runner import Runner
 
@@ -27,7 +27,25 @@ def test_a_function_is_no_script_and_is_sent_to_its_own_model():
 
 def test_a_script_may_be_anything_that_gives_replies_in_order():
     for script in (("a", "b"), iter(["a", "b"]), {"a": 1, "b": 2}.keys()):
-        assert len(list(ScriptedModel(script)._replies)) == 2
+        assert ScriptedModel(script).left == 2
+
+
+async def test_what_is_left_of_a_script_is_what_was_not_asked_for():
+    model = ScriptedModel(["a", ProviderError("no"), "b", "c"])
+    runner = Runner(Agent("A"), model=model)
+    assert model.left == 4
+    await runner.run("Hi")
+    assert model.left == 3
+    with pytest.raises(ProviderError):
+        await runner.run("Hi")
+    assert (await runner.run("Hi")).output == "b"
+    assert model.left == 1
+    await runner.run("Hi")
+    assert model.left == 0
+    with pytest.raises(UsageError, match="at its end"):
+        await runner.run("Hi")
+    assert model.left == 0
+    assert ScriptedModel([]).left == 0
 
 
 WORDS = ["MAX_TOKENS", "max_tokens", "length", "max_output_tokens", "refusal", "SAFETY", "content_filter", "RECITATION"]

@@ -1,12 +1,13 @@
 """The command line: `segue COMMAND`, one file per command. Data goes to stdout, everything else to stderr.
 Here the commands are gathered, and errors become one line and an exit code; no command lives here."""
 
+import io
 import logging
 import os
 import sys
 import traceback
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 
@@ -46,18 +47,67 @@ A .env file in the current directory may hold all but the last; what is in the e
 """
 
 
+UNWRITTEN = "stdout could not be written"
+
+
+class Stdout(io.FileIO):
+    """Standard output whose errors say by a note what they are: other files, also a user's, fail in the same words."""
+
+    def write(self, data: Any) -> int:
+        """Write as a file does."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.add_note(UNWRITTEN)
+            raise
+
+
 class Commands(click.Group):
     """A group of commands whose errors are told in one line."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run a command, and end the process."""
+        _watch_stdout()
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            if not _is_stdouts(error):
+                raise
+            _tell(error, f"{UNWRITTEN}: {error.strerror}.")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python will try once more when it ends
+            sys.exit(SegueError.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
             return super().invoke(ctx)
         except SegueError as error:
-            if os.environ.get("SEGUE_DEBUG"):
-                traceback.print_exception(error)
-            click.echo(f"segue: {visible(str(error))}", err=True)
+            if _is_stdouts(error.__cause__):
+                raise error.__cause__ from None
+            _tell(error, str(error))
             ctx.exit(error.exit_code)
+
+
+def _watch_stdout() -> None:
+    """Have `sys.stdout`, where that is a file, say which errors are its own."""
+    text = sys.stdout
+    under = getattr(text, "buffer", None)
+    raw = getattr(under, "raw", under)  # with PYTHONUNBUFFERED there is no buffer
+    if isinstance(text, io.TextIOWrapper) and isinstance(raw, io.FileIO):
+        text.flush()
+        made: Any = Stdout(raw.fileno(), "w", closefd=False)
+        written = made if raw is under else io.BufferedWriter(made)
+        sys.stdout = io.TextIOWrapper(written, text.encoding, text.errors, None, text.line_buffering, text.write_through)
+
+
+def _is_stdouts(error: BaseException | None) -> TypeGuard[OSError]:
+    return isinstance(error, OSError) and UNWRITTEN in getattr(error, "__notes__", ())
+
+
+def _tell(error: Exception, words: str) -> None:
+    if os.environ.get("SEGUE_DEBUG"):
+        traceback.print_exception(error)
+    click.echo(f"segue: {visible(words)}", err=True)
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

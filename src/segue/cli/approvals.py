@@ -22,7 +22,7 @@ from segue.core.conversation import Conversation
 from segue.core.events import ApprovalAsked
 from segue.errors import ApprovalError, ArgumentsRefused, JournalDamaged, JournalNewer, UsageError
 from segue.journal.base import Journal, every_line, fold, summary_of
-from segue.prepare import check_arguments
+from segue.prepare import checked_arguments
 from segue.team import Team
 from segue.views.words import age, counted, moment
 
@@ -233,9 +233,10 @@ async def _told(store: Journal, wish: Wish, team: Team | None = None) -> tuple[P
     asked, verdict = one.asked, wish.verdict
     if team is not None and verdict.arguments is not None:
         try:
-            check_arguments(team, fold(await store.read(one.conversation)), asked.id, verdict.arguments)
+            edited = checked_arguments(team, fold(await store.read(one.conversation)), asked.id, verdict.arguments)
         except ArgumentsRefused as error:
             raise ArgumentsRefused(f"Nothing was decided, and the question stays open. {error}", fields=error.fields) from error
+        verdict = verdict._replace(arguments=edited)
     if wish.digest is None and not _agreed(asked, verdict):
         raise ApprovalError("Nothing was decided.", conversation=one.conversation, approval=asked.id)
     digest = asked.digest if wish.digest is None or asked.digest.startswith(wish.digest) else wish.digest

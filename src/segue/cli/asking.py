@@ -19,8 +19,8 @@ SHOWN = 16
 Ask = Callable[[str, str], str]
 """Asks for a line: (words, what stands there to be edited). Raises `EOFError` and `KeyboardInterrupt` as `input` does."""
 
-Check = Callable[[Mapping[str, Json]], None]
-"""Raises `ArgumentsRefused` for arguments with which the call cannot be made."""
+Check = Callable[[Mapping[str, Json]], dict[str, Json]]
+"""Gives arguments as the tool would be given them. Raises `ArgumentsRefused` for those with which the call cannot be made."""
 
 
 class Verdict(NamedTuple):
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
     arguments: dict[str, Json] | None = None
 
 
-def ask_about(asked: ApprovalAsked, screen: Screen, ask: Ask, check: Check = lambda arguments: None) -> Verdict:
+def ask_about(asked: ApprovalAsked, screen: Screen, ask: Ask, check: Check = dict) -> Verdict:
     """Show a call and ask whether it may be made, until that is answered."""
     show(asked, screen)
     while True:
@@ -61,8 +61,7 @@ def show(asked: ApprovalAsked, screen: Screen) -> None:
 def _edited(asked: ApprovalAsked, screen: Screen, ask: Ask, check: Check) -> Verdict | None:
     """Other arguments, shown again before they are agreed to; `None` if they are not."""
     try:
-        arguments = parse(ask("  Arguments: ", json_visible(asked.arguments)))
-        check(arguments)
+        arguments = check(parse(ask("  Arguments: ", json_visible(asked.arguments))))
     except ArgumentsRefused as error:
         screen.remark("  ■ ", str(error), WRONG)
         return None

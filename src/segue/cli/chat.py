@@ -23,7 +23,7 @@ from segue.cli.target import Target
 from segue.core.conversation import Status
 from segue.core.messages import Json
 from segue.errors import SegueError, UsageError
-from segue.prepare import check_arguments
+from segue.prepare import checked_arguments
 from segue.response import Response
 from segue.runner import Runner
 from segue.views import trace, usage
@@ -193,8 +193,8 @@ class Chat:
             self._screen.line("  It waits; /resume asks again.", NOTE)
         return None
 
-    def _check(self, approval: str, arguments: Mapping[str, Json]) -> None:
-        check_arguments(self._talk.runner.team, self._loop.run(self._talk.folded()), approval, arguments)
+    def _check(self, approval: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
+        return checked_arguments(self._talk.runner.team, self._loop.run(self._talk.folded()), approval, arguments)
 
     # -- commands
 

@@ -39,7 +39,7 @@ def _message(text: str | None) -> str:
     if text is None and sys.stdin.isatty():
         raise UsageError('There is no message. Write: segue run TARGET "text", or give it on stdin.')
     message = sys.stdin.read().strip() if text in (None, "-") else text
-    if not message:
+    if not message.strip():
         raise UsageError("The message is empty.")
     return message
 

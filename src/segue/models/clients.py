@@ -93,6 +93,10 @@ class SdkAnswer:
             await self._response.aclose()
 
 
+_OTHER_LOOP = ("Event loop is closed", "attached to a different loop", "bound to a different event loop")
+"""What asyncio says where something that was made on one loop is used on another."""
+
+
 @contextlib.contextmanager
 def _meaning(provider: str, url: object = "") -> Iterator[None]:
     """Turn a client's errors into ours, by what they carry: clients differ, and none is imported here."""
@@ -118,11 +122,23 @@ def _meant(error: Exception, provider: str, url: str) -> ProviderError:
         lower = {str(key).lower(): str(value) for key, value in dict(headers).items()}
         said = {"error": body} if isinstance(body, Mapping) else body
         return error_from(status, dumps(said), lower, provider=provider, url=url)
+    if _is_of_another_loop(error):
+        words = f"The client of {provider} was used on another event loop before, and belongs to that one."
+        mend = 'Give the model as a string, as in model="openai:gpt-5-mini": Segue then has a client for each loop.'
+        return ProviderError(f"{words} {mend}", provider=provider)
     if "Timeout" in name:
         return too_slow(provider, "did not answer", None, url)
     if isinstance(error, OSError) or any(word in name for word in ("Connect", "Protocol", "Read", "Transport", "Network")):
         return connection_failed(provider, "failed", error, url)
     return ProviderError(f"The client of {provider} raised {name}. Look at the client.", provider=provider)
+
+
+def _is_of_another_loop(error: BaseException) -> bool:
+    """Whether asyncio refused it, itself or inside of a client's own error, because of the loop that it was asked on."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, RuntimeError):
+        found = found.__cause__
+    return found is not None and any(words in str(found) for words in _OTHER_LOOP)
 
 
 # --- any object that has chat.completions.create

@@ -26,6 +26,8 @@ class RecordingModel:
     """Asks another model, and writes each exchange to a file, for `ReplayModel`. The file is begun anew."""
 
     def __init__(self, model: Model, path: str | Path) -> None:
+        if not isinstance(model, Model):  # before the file is begun anew: it may hold a recording that is still of use
+            raise UsageError(f"RecordingModel takes a model, not {type(model).__name__}. Make one with model_from(...).")
         self._model = model
         self._path = Path(path)
         self._lock = threading.Lock()
@@ -100,7 +102,8 @@ class ReplayModel:
         with self._lock:
             if not self.left:
                 count = len(self._exchanges)
-                raise UsageError(f"{self._path} holds {count} exchanges, and {request.agent} asks once more. Record it again.")
+                held = f"{count} exchange{'' if count == 1 else 's'}"
+                raise UsageError(f"{self._path} holds {held}, and {request.agent} asks once more. Record it again.")
             self._at += 1
             exchange = self._exchanges[self._at - 1]
         recorded, asked = list(_lines(exchange["request"])), list(_lines(_asked(request)))

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from operator import length_hint
 from typing import Any
 
 from segue.core.arguments import canonical
@@ -15,7 +16,7 @@ class ScriptedModel:
 
     An entry is a text; `{"tool": {arguments}}` for one call or several side by side; a list of these; a `Reply`; or an
     exception, which is raised. Arguments may be a text, sent as it is. Raises `UsageError` when the script is at its end,
-    and for a script that is no list.
+    and for a script that is no list. `left == 0` says that all of it was asked for.
     """
 
     def __init__(self, replies: Iterable[Any], *, name: str = "scripted") -> None:
@@ -27,6 +28,11 @@ class ScriptedModel:
         self.requests: list[ModelRequest] = []
         """What it was asked, in order."""
         self._replies = iter(list(replies))
+
+    @property
+    def left(self) -> int:
+        """How many entries of the script have not been asked for yet."""
+        return length_hint(self._replies)  # exact for a list's iterator
 
     async def reply(self, request: ModelRequest) -> AsyncIterator[Delta | Restarted | Reply]:
         """Give the next entry of the script, word by word where somebody listens."""

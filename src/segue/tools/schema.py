@@ -105,7 +105,7 @@ class Parameters:
     def settled(self, arguments: dict[str, Json], values: dict[str, Any]) -> dict[str, Json]:
         """The arguments as they are delivered, defaults with them: for who checks, approves or compares calls.
 
-        They stay as they were given where that would be read as something else than these `values` (as by a validator that
+        One stays as it was given where it would be read as something else than its value here (as by a validator that
         multiplies). Raises `ArgumentsRefused` for a number that is not finite.
         """
         names = self._names
@@ -115,10 +115,10 @@ class Parameters:
                 found[key] = shown["default"]
         try:
             again = self._validate(to_json(found))
-        except ValidationError:
+            changed = [key for key in arguments if again.get(names.get(key, key)) != values.get(names.get(key, key))]
+        except Exception:  # what a validator of the user's has made cannot be given to it once more, or not be compared
             return arguments
-        given = [names.get(key, key) for key in arguments]
-        return found if [again.get(name) for name in given] == [values.get(name) for name in given] else arguments
+        return found | {key: arguments[key] for key in changed}
 
     def _by_place(self, values: dict[str, Any]) -> tuple[Any, ...]:
         """Take what must be passed by place out of the values; a gap is filled with the function's own default."""

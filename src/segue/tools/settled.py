@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic_core import to_jsonable_python
 
+from segue.core.arguments import canonical
 from segue.core.messages import Json
 from segue.errors import ArgumentsRefused
 
@@ -22,18 +23,24 @@ _WRITTEN = (date, time, timedelta, UUID, PurePath)
 def settled(given: Json, value: Any, path: str) -> Json:
     """What was given, with truth values, numbers, texts, dates, UUIDs and paths in the spelling of what pydantic made of them.
 
-    Looked for in lists, dictionaries, models and dataclasses; anything else stays as it was given. Raises `ArgumentsRefused` for
-    a number that is not finite, naming its `path`.
+    Looked for in lists, sets, dictionaries, models and dataclasses; anything else stays as it was given. Raises `ArgumentsRefused`
+    for a number that is not finite, naming its `path`.
     """
     if isinstance(value, Enum):
         value = value.value
+    if getattr(type(value), "__pydantic_root_model__", False):
+        value = value.root
     if isinstance(value, float) and not math.isfinite(value):
         words = "a finite number is needed"
         raise ArgumentsRefused(f"{path}: {words}", fields=((path, words),))
     if isinstance(given, dict):
-        return {key: settled(one, _member(value, key, one), f"{path}.{key}") for key, one in given.items()}
+        named = isinstance(value, dict) and len(value) == len(given) and not given.keys() & value.keys()
+        found = list(value.values()) if named else [_member(value, key, one) for key, one in given.items()]  # {"1": ...} as {1: ...}
+        return {key: settled(one, other, f"{path}.{key}") for (key, one), other in zip(given.items(), found, strict=True)}
     if isinstance(given, list) and isinstance(value, list | tuple) and len(given) == len(value):
         return [settled(one, other, f"{path}.{place}") for place, (one, other) in enumerate(zip(given, value, strict=True))]
+    if isinstance(given, list) and isinstance(value, set | frozenset) and all(isinstance(one, (*_PLAIN, *_WRITTEN)) for one in value):
+        return sorted([settled(to_jsonable_python(one), one, path) for one in value], key=canonical)  # it has no order of its own
     if type(given) in _PLAIN and type(value) in _PLAIN:
         return value
     return to_jsonable_python(value) if isinstance(value, _WRITTEN) else given
@@ -43,7 +50,8 @@ def _member(value: Any, key: str, given: Json) -> Any:
     """What became of one key of an object; what was given where that cannot be told."""
     if isinstance(value, dict):
         return value.get(key, given)
-    for name, field in getattr(type(value), "model_fields", {}).items():
-        if key in (field.validation_alias, field.alias):
+    for name, field in getattr(type(value), "__pydantic_fields__", {}).items():
+        known = field.validation_alias
+        if key == known or key in getattr(known, "choices", ()):
             return getattr(value, name)
     return getattr(value, key, given)
