@@ -4,11 +4,12 @@ that are not finite, which compare with nothing, are let in nowhere."""
 import json
 import uuid
 from datetime import date
+from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any
 
 import pytest
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from segue import Agent, Context, JournalError, Limits, MemoryJournal, Runner, UsageError, guard, handoff, run, tool
 from segue.core.codec import decode, encode
@@ -402,3 +403,55 @@ async def test_what_cannot_be_settled_leaves_the_rest_of_a_call_settled():
     desk = Desk(pay, refund(order="7", euros="5"))
     await desk.run()
     assert (desk.seen, desk.got) == ([{"order": 7, "euros": "5", "why": "none"}], [(7, 500, "none")])
+
+
+@pytest.mark.parametrize("default", [500, Field(500)], ids=["default", "field"])
+async def test_a_default_is_done_as_it_is_also_after_an_approval(default):
+    def pay(got):
+        def refund(cents: Annotated[int, AfterValidator(lambda euros: euros * 100)] = default) -> str:
+            got.append(cents)
+            return "refunded"
+
+        return refund
+
+    desk = Desk(pay, refund(), approve=True)
+    asked = (await desk.run()).waiting_for[0].approval
+    await desk.runner.approve("c", asked.id, asked.digest)
+    assert desk.got == [500]
+
+
+def test_a_default_that_its_own_validator_does_not_take_hides_nothing():
+    def pay(order: int, note: Annotated[str | None, BeforeValidator(lambda text: text.strip())] = None): ...
+
+    parameters = tool(pay).parameters
+    assert parameters.settled({"order": "5"}, parameters.values({"order": "5"})) == {"order": 5}
+
+
+def test_what_is_done_to_the_arguments_that_were_shown_changes_no_default():
+    def pay(marks: list[str] = ["a"]): ...  # noqa: B006
+
+    parameters = tool(pay).parameters
+    parameters.settled({}, {})["marks"].append("b")
+    assert parameters.schema["properties"]["marks"]["default"] == ["a"]
+
+
+@pytest.mark.parametrize("amount", [10, "10", "10.00", 10.0, "1e1"], ids=repr)
+async def test_an_amount_of_money_is_looked_at_as_the_number_that_it_is(amount):
+    def pay(got):
+        def refund(amount: Decimal) -> str:
+            got.append(amount)
+            return "refunded"
+
+        return refund
+
+    desk = Desk(pay, refund(amount=amount), refund(amount=10), unique=True)
+    await desk.run()
+    assert (desk.seen[0], desk.got) == ({"amount": 10}, [Decimal(10)])
+
+
+def test_an_amount_that_no_number_says_stays_as_it_was_written():
+    def pay(amount: Decimal): ...
+
+    parameters = tool(pay).parameters
+    for given, seen in (("0.10", 0.1), ("12345678901234567890.12", "12345678901234567890.12")):
+        assert parameters.settled({"amount": given}, parameters.values({"amount": given})) == {"amount": seen}

@@ -7,15 +7,16 @@ import pytest
 
 from segue import Agent, Context, Limits, Runner, guard, handoff, outside, run, tool
 from segue.core.conversation import Status
-from segue.core.events import ApprovalAsked, ToolReturned
+from segue.core.events import ApprovalAsked, DriveStarted, InputGiven, ModelReplied, Started, ToolReturned, ToolStarted
 from segue.core.fold import replay
-from segue.core.messages import Call, Reply
+from segue.core.messages import Call, Reply, User
 from segue.errors import CodeChanged, ConversationParked, KeyReused
 from segue.journal.base import fold, summary_of
 from segue.journal.memory import MemoryJournal
 from segue.journal.sqlite import SqliteJournal
 from segue.model import TextDelta
 from segue.testing import FunctionModel, ScriptedModel
+from tests.acting import pass_time
 
 
 def payer(paid, name="pay", **options):
@@ -90,18 +91,38 @@ async def test_an_agent_as_a_tool_that_is_parked_is_no_failed_call_that_the_mode
     assert (response.status, paid) == ("waiting", ["pay"])
 
 
-async def test_a_run_that_was_queued_has_its_own_time():
-    async def slow(request):
-        if len(request.messages) == 2:
-            return {"pay": {"n": 1}}
-        await asyncio.sleep(0.2)
-        return "Done."
-
-    runner = Runner(Agent("A", tools=[payer([], approve=True)]), model=FunctionModel(slow), limits=Limits(run_timeout=0.3))
+async def queued(model, journal=None):
+    """A run that waits for a person with another one behind it, gone on with: what is left."""
+    runner = Runner(Agent("A", tools=[payer([], approve=True)]), model=model, limits=Limits(run_timeout=30), journal=journal)
     asked = (await runner.run("One", conversation="c")).waiting_for[0].approval
     await runner.run("Two", conversation="c", busy="queue")
     await runner.approve("c", asked.id, asked.digest)
-    assert (await runner.replay("c")).status is Status.IDLE
+    return await runner.replay("c")
+
+
+async def test_a_run_that_was_queued_has_its_own_time():
+    def slow(request):
+        if len(request.messages) == 2:
+            return {"pay": {"n": 1}}
+        pass_time(20)
+        return "Done."
+
+    c = await queued(FunctionModel(slow))
+    assert (c.status, c.answer.text) == (Status.IDLE, "Done.")
+
+
+async def test_the_time_of_a_run_that_is_over_does_not_end_the_one_that_was_queued_behind_it():
+    class Slow(MemoryJournal):
+        """The end of the first run is written down for a long time."""
+
+        async def append(self, conversation, seq, events, **options):
+            if any(isinstance(event, ModelReplied) and event.reply.text == "One." for event in events):
+                pass_time(31)
+                await asyncio.sleep(0.001)
+            await super().append(conversation, seq, events, **options)
+
+    c = await queued(ScriptedModel([{"pay": {"n": 1}}, "One.", "Two."]), Slow())
+    assert (c.status, c.answer.text) == (Status.IDLE, "Two.")
 
 
 async def test_the_same_key_with_another_history_is_another_input():
@@ -219,3 +240,42 @@ async def test_a_call_that_a_reply_holds_twice_is_one_call_in_whatever_spelling(
     twice = Reply(calls=(Call("c1", "pay", '{"n":1}'), Call("c1", "pay", other), Call("c1", "pay", '{"n":2}')))
     await run(Agent("A", tools=[payer(paid)]), "Go", model=ScriptedModel([twice, "Done."]))
     assert paid == ["pay", "pay"]
+
+
+async def test_an_agent_that_is_begun_while_its_caller_is_cancelled_is_ended_too():
+    class Late(MemoryJournal):
+        """Another driver is faster by one append, in which it begins the agent."""
+
+        async def append(self, conversation, seq, events, **options):
+            if armed and conversation == "c":
+                armed.clear()
+                row = [Started("c/1.0", "Inner"), InputGiven("r", (User("x"),)), DriveStarted("d")]
+                await super().append("c/1.0", 1, row, at=1.0, summary=summary_of(replay(row)))
+            await super().append(conversation, seq, events, **options)
+
+    armed: list[int] = []
+    journal = Late()
+    outer = Agent("Outer", tools=[Agent("Inner").as_tool()])
+    runner = Runner(outer, journal=MemoryJournal(), model=ScriptedModel([{"inner": {"input": "x"}}, "In.", "Out."]))
+    await runner.run("Go", conversation="c")
+    rows = await runner.events("c")
+    begun = next(place for place, row in enumerate(rows) if isinstance(row.event, ToolStarted))
+    await until(journal, rows[: begun + 1], "c", ())
+    armed.append(1)
+    assert await outside.cancel(journal, "c", at=time.time())
+    assert fold(await journal.read("c/1.0")).status is Status.ENDED
+
+
+def test_a_team_of_many_who_use_one_another_has_its_fingerprint_at_once():
+    def back() -> Agent:
+        return manager
+
+    manager = Agent("M", tools=[Agent(f"S{n}", tools=[back]).as_tool() for n in range(12)])
+    assert Runner(manager).team.fingerprint
+
+
+async def test_an_agent_may_be_of_the_team_and_a_tool_of_it():
+    billing = Agent("Billing")
+    research = Agent("Research", handoffs=["Billing"])
+    front = Agent("Front", handoffs=[research, billing], tools=[research.as_tool(name="ask_research")])
+    assert (await run(front, "Hi", model=ScriptedModel(["Hello."]))).output == "Hello."

@@ -199,6 +199,8 @@ class Drive:
                 ledger.decide(end)
 
     def _timed_out(self, limit: float) -> None:
+        if self.conversation.run.id != self._timed:
+            return  # that run is over, and the next one's time begins when that is written down
         words = f"The run was driven for its limit of {limit:g} seconds; resume it to give it a new allowance."
         self.stop(RunEnded("limited", "run_timeout", words, "LimitReached", {"limit": "run_timeout"}))
 
@@ -310,7 +312,7 @@ class Drive:
     async def _flush(self, *, meet: bool = False) -> Sequence[Event]:
         """Append what was decided; give back what has happened if somebody is told. `meet`: others are known to have written."""
         events = await self.ledger.flush(meet=meet)
-        if self.conversation.run.id != self._timed and not self.over:
+        if self.ledger.conversation.run.id != self._timed and not self.over:
             self._time(0.0)  # a queued run has begun: its time is its own (R19)
         if self._calls is not None:
             self._calls.catch_up()

@@ -117,11 +117,12 @@ class Order:
         drive.handed = self.handed
         claim = Claim(drive, self.key)
         await desk.take(name, claim, "queue" if self.told else self.busy)
-        if desk.leaving and drive.handed:
-            drive.leave_soon()  # the others were told so before this one was there
         kept: Kept | None = None
         try:
             kept = await desk.load(name)
+            if desk.leaving and drive.handed:
+                drive.start_from(kept.conversation)  # the next driver begins it
+                return
             begin = await self.begin(kept.conversation)
             if isinstance(begin, Conversation):
                 drive.start_from(begin)

@@ -17,7 +17,8 @@ from segue.core.events import (
     RunEnded,
 )
 from segue.core.limits import cost_of
-from segue.core.messages import Assistant, Message, Reply, System, User
+from segue.core.messages import CUT, Assistant, Message, Reply, System, User
+from segue.core.turns import distinct
 from segue.core.view import check, view
 from segue.errors import ArgumentsRefused, BadReply, GuardTripped, ProviderError, SegueError, UsageError
 from segue.model import Delta, Model, ModelRequest, ReasoningDelta, Restarted, TextDelta
@@ -99,9 +100,11 @@ def _answer(model: Model, request: ModelRequest) -> AsyncIterator[Delta | Restar
 
 
 def _checked(model: Model, reply: Reply) -> Reply:
-    if not all(isinstance(call.arguments, str) for call in reply.calls):
-        raise UsageError(f"The model {model.name} gives a call whose arguments are no text: give them as JSON, json.dumps({{...}}).")
-    return reply
+    for call in reply.calls:
+        if not isinstance(call.arguments, str):
+            raise UsageError(f"The model {model.name} gives a call whose arguments are no text: give them as JSON, json.dumps({{...}}).")
+    finish, calls = CUT.get(reply.finish.lower(), reply.finish), distinct(reply.calls)
+    return reply if finish == reply.finish and calls is reply.calls else reply._replace(finish=finish, calls=calls)
 
 
 def failed(reason: str, error: SegueError) -> RunEnded:

@@ -173,31 +173,49 @@ class Team:
     @functools.cached_property
     def fingerprint(self) -> dict[str, Json]:
         """What each agent is made of, in short hashes: instructions, tools, handoffs, model (R31)."""
-        return _fingerprints(self, ())
+        return {name: _fingerprint(member) for name, member in self.members.items()}
 
 
-def _fingerprints(team: Team, within: tuple[Agent, ...]) -> dict[str, Json]:
-    return {name: _fingerprint(member, within) for name, member in team.members.items()}
-
-
-def _fingerprint(member: Member, within: tuple[Agent, ...]) -> dict[str, Json]:
-    agent = member.agent
-    told = agent.instructions
-    words = told if isinstance(told, str) else getattr(told, "__qualname__", "") or str(told)
-    model = agent.model if isinstance(agent.model, str) else getattr(agent.model, "name", None)
-    tools: dict[str, Json] = {spec.name: _spec_hash(member, spec, within) for spec in member.specs()}
-    made: dict[str, Json] = {"instructions": _hash(words), "tools": tools}
+def _fingerprint(member: Member) -> dict[str, Json]:
+    words, model = _made_of(member.agent)
+    made: dict[str, Json] = {"instructions": _hash(words), "tools": {spec.name: _spec_hash(member, spec) for spec in member.specs()}}
     return made | ({"handoffs": sorted(member.edges)} if member.edges else {}) | ({"model": model} if model else {})
 
 
-def _spec_hash(member: Member, spec: ToolSpec, within: tuple[Agent, ...]) -> str:
+def _made_of(agent: Agent) -> tuple[str, str | None]:
+    """An agent's instructions and its model, by what tells them apart."""
+    told = agent.instructions
+    words = told if isinstance(told, str) else getattr(told, "__qualname__", "") or str(told)
+    return words, agent.model if isinstance(agent.model, str) else getattr(agent.model, "name", None)
+
+
+def _spec_hash(member: Member, spec: ToolSpec) -> str:
     offer = member.table[spec.name]
     if isinstance(offer, Tool):
         return offer.fingerprint[:8]
     made: list[Json] = [spec.name, spec.description, dict(spec.parameters)]
-    if isinstance(offer, AgentTool) and offer.agent not in within:  # what an agent does as a tool changes with all that it leads to
-        made.append(_fingerprints(Team(offer.agent), (*within, offer.agent)))
+    if isinstance(offer, AgentTool):  # what an agent does as a tool changes with all that it leads to
+        made += [_own(agent) for agent in _behind(offer.agent)]
     return _hash(made)
+
+
+def _own(agent: Agent) -> Json:
+    """What an agent is itself, without what those are that it leads to."""
+    tools: list[Json] = [made.fingerprint if isinstance(made, Tool) else [made.name, made.description] for made in agent.tools]
+    return [agent.name, *_made_of(agent), tools, [edge.target for edge in agent.handoffs]]
+
+
+def _behind(agent: Agent) -> list[Agent]:
+    """An agent and all that it leads to: by handoffs, by what its functions name, and as tools."""
+    found = {id(agent): agent}
+    waiting = [agent]
+    while waiting:
+        one = waiting.pop(0)
+        for other in (*reachable(one), *(made.agent for made in one.tools if isinstance(made, AgentTool))):
+            if id(other) not in found:
+                found[id(other)] = other
+                waiting.append(other)
+    return list(found.values())
 
 
 def _hash(value: Json) -> str:

@@ -6,7 +6,7 @@ import pytest
 from segue.core.conversation import CallModel, CallTool, Recover, Status, next_steps
 from segue.core.events import DriveStarted, Handoff, Started, ToolReturned, ToolSettled, ToolUnknown
 from segue.core.messages import Assistant, Call, ToolAnswer
-from segue.core.turns import Slot, approval_id, call_key, sendable
+from segue.core.turns import Slot, approval_id, call_key, distinct, sendable
 from segue.core.view import check, view
 from segue.errors import IllegalEvent
 from tests.core.making import (
@@ -347,3 +347,18 @@ def test_an_approval_given_for_a_call_is_still_its_own_when_the_agent_behind_it_
     with pytest.raises(IllegalEvent, match="begun as another one"):
         on(c, starts("1.0", "keyed", approval="q2"))
     assert next_steps(on(c, starts("1.0", "keyed", approval="q"))) == []
+
+
+def test_calls_that_say_the_same_in_another_spelling_are_one_where_their_id_is_one():
+    first, other = Call("x", "pay", '{"n":1}'), Call("x", "pay", '{"n": 1.0}')
+    else_ = [Call("x", "pay", '{"n":2}'), Call("x", "look", '{"n":1}'), Call("y", "pay", '{"n":1}'), Call("", "pay", '{"n":1}')]
+    assert distinct((first, other, *else_, else_[-1])) == (first, *else_, else_[-1])
+    assert distinct((Call("x", "pay", "{"), Call("x", "pay", "{"), Call("x", "pay", "{ "))) == (
+        Call("x", "pay", "{"),
+        Call("x", "pay", "{ "),
+    )
+
+
+def test_calls_of_ids_of_their_own_are_not_looked_at():
+    calls = (Call("x", "pay", "{}"), Call("y", "pay", "{}"))
+    assert distinct(calls) is calls

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from segue.agent import Agent
-from segue.core.messages import Call, Reply
+from segue.core.messages import CUT, Call, Reply
 from segue.errors import ModelRefused, ProviderError, ReplyCut, UsageError
 from segue.models.scripted import ScriptedModel
 from segue.runner import Runner
@@ -77,7 +77,7 @@ async def test_a_text_that_was_cut_is_no_answer_in_whatever_words_its_model_says
     runner, _ = wiping(Reply(text="It is safe to", finish=finish))
     with pytest.raises(ReplyCut) as cut:
         await runner.run("Is it safe?")
-    assert (cut.value.finish, cut.value.text) == (finish, "It is safe to")  # type: ignore[attr-defined]
+    assert (cut.value.finish, cut.value.text) == (CUT[finish.lower()], "It is safe to")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("finish", ["stop", "STOP", "end_turn", "tool_calls", "tool_use", "eos", "", "anything"])

@@ -87,7 +87,8 @@ CUT = {
 class Reply(NamedTuple):
     """One whole reply of a model.
 
-    `finish` is the provider's word ("stop", "tool_calls", "" if it gave none); those of `CUT`, as "length", say that it was cut.
+    `finish` is the provider's word ("stop", "tool_calls", "" if it gave none). "length" and "content_filter" say that it was cut, and
+    are written down in place of the other words of `CUT`.
     `extra` holds unknown fields of the message; `dialect` names the codec that can send them back.
     """
 
@@ -103,7 +104,7 @@ class Reply(NamedTuple):
     @property
     def whole(self) -> bool:
         """Whether the model ended by itself: else its calls are never run and its text is no answer (R9, R10)."""
-        return self.finish.lower() not in CUT and not self.refusal
+        return self.finish not in ("length", "content_filter") and not self.refusal
 
 
 class System(NamedTuple):

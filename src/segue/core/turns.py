@@ -68,12 +68,12 @@ class Turn(NamedTuple):
 def open_turn(number: int, agent: str, reply: Reply, ids: Names) -> tuple[Turn, Names]:
     """Give every call a place and an id that no other call has (R8). The same call twice in a reply is one call."""
     slots: list[Slot] = []
-    met: dict[tuple[str, str], list[str]] = {}
+    met: set[tuple[str, str, str]] = set()
     for call in reply.calls:
-        others = met.setdefault((call.id, call.name), [])
-        if call.id and any(_equal(call.arguments, other) for other in others):
+        same = (call.id, call.name, call.arguments)
+        if call.id and same in met:
             continue
-        others.append(call.arguments)
+        met.add(same)
         index = len(slots)
         call = unique(call, f"call_{number}_{index}", ids)
         ids = ids.add(call.id)
@@ -81,14 +81,21 @@ def open_turn(number: int, agent: str, reply: Reply, ids: Names) -> tuple[Turn, 
     return Turn(agent, reply, tuple(slots), len(slots)), ids
 
 
-def _equal(arguments: str, others: str) -> bool:
-    """Whether two texts say the same arguments, in whatever spelling."""
-    if arguments == others:
-        return True
+def distinct(calls: tuple[Call, ...]) -> tuple[Call, ...]:
+    """The calls, without those that say in another spelling what one of the same id and name says."""
+    if len({call.id for call in calls}) == len(calls):
+        return calls
+    kept: dict[tuple[str, ...], Call] = {}
+    for place, call in enumerate(calls):
+        kept.setdefault((call.id, call.name, _said(call.arguments)) if call.id else (str(place),), call)
+    return tuple(kept.values())
+
+
+def _said(arguments: str) -> str:
     try:
-        return canonical(parse(arguments)) == canonical(parse(others))
+        return canonical(parse(arguments))
     except ArgumentsRefused:
-        return False
+        return arguments
 
 
 def unique(call: Call, name: str, ids: Names) -> Call:

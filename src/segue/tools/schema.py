@@ -11,6 +11,7 @@ from pydantic_core import ValidationError, to_json
 
 from segue.core.messages import Json
 from segue.errors import ArgumentsRefused, UsageError
+from segue.tools.context import copied
 from segue.tools.docstrings import describe
 from segue.tools.settled import settled
 from segue.tools.signature import Signature, name_of, read
@@ -49,7 +50,7 @@ class Parameters:
     the parameter that gets the context, and `context_variables` says that one wants Swarm's dictionary; models see neither.
     """
 
-    __slots__ = ("_hidden", "_name", "_names", "_positional", "_validate", "context", "context_variables", "schema", "strict")
+    __slots__ = ("_defaults", "_hidden", "_name", "_names", "_positional", "_validate", "context", "context_variables", "schema", "strict")
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Parameters:
         self._names = names
         self._validate = validate
         self._positional = signature.positional
+        self._defaults = {taken.name: taken.default for taken in signature.taken}
         # what `**kwargs` must not carry; a schema without further keys refuses these by itself
         self._hidden = frozenset() if schema["additionalProperties"] is False else signature.hidden.union(names.values())
 
@@ -105,20 +107,21 @@ class Parameters:
     def settled(self, arguments: dict[str, Json], values: dict[str, Any]) -> dict[str, Json]:
         """The arguments as they are delivered, defaults with them: for who checks, approves or compares calls.
 
-        One stays as it was given where it would be read as something else than its value here (as by a validator that
+        One stays as it was given, or away, where it would be read as something else than its value here (as by a validator that
         multiplies). Raises `ArgumentsRefused` for a number that is not finite.
         """
-        names = self._names
+        names, shown = self._names, self.schema["properties"].items()
         found = {key: settled(given, values.get(names.get(key, key), given), key) for key, given in arguments.items()}
-        for key, shown in self.schema["properties"].items():
-            if key not in found and "default" in shown:
-                found[key] = shown["default"]
-        try:
-            again = self._validate(to_json(found))
-            changed = [key for key in arguments if again.get(names.get(key, key)) != values.get(names.get(key, key))]
-        except Exception:  # what a validator of the user's has made cannot be given to it once more, or not be compared
-            return arguments
-        return found | {key: arguments[key] for key in changed}
+        filled = {key: copied(made["default"]) for key, made in shown if key not in found and "default" in made}
+        delivered = {**self._defaults, **values}
+        for whole in (found | filled, found):  # a default need not be one that its own type takes
+            try:
+                again = self._validate(to_json(whole))
+                same = [key for key in whole if again.get(names.get(key, key)) == delivered.get(names.get(key, key))]
+            except Exception:  # noqa: S112 - what a validator of the user's has made cannot be given to it once more, or not be compared
+                continue
+            return arguments | {key: whole[key] for key in same}
+        return arguments
 
     def _by_place(self, values: dict[str, Any]) -> tuple[Any, ...]:
         """Take what must be passed by place out of the values; a gap is filled with the function's own default."""

@@ -4,6 +4,7 @@ else than its function gets."""
 
 import math
 from datetime import date, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
@@ -23,6 +24,8 @@ _WRITTEN = (date, time, timedelta, UUID, PurePath)
 def settled(given: Json, value: Any, path: str) -> Json:
     """What was given, with truth values, numbers, texts, dates, UUIDs and paths in the spelling of what pydantic made of them.
 
+    A `Decimal` is a number where a JSON number says the same.
+
     Looked for in lists, sets, dictionaries, models and dataclasses; anything else stays as it was given. Raises `ArgumentsRefused`
     for a number that is not finite, naming its `path`.
     """
@@ -33,6 +36,9 @@ def settled(given: Json, value: Any, path: str) -> Json:
     if isinstance(value, float) and not math.isfinite(value):
         words = "a finite number is needed"
         raise ArgumentsRefused(f"{path}: {words}", fields=((path, words),))
+    if isinstance(value, Decimal):
+        number = float(value)
+        return number if Decimal(repr(number)) == value else given
     if isinstance(given, dict):
         named = isinstance(value, dict) and len(value) == len(given) and not given.keys() & value.keys()
         found = list(value.values()) if named else [_member(value, key, one) for key, one in given.items()]  # {"1": ...} as {1: ...}

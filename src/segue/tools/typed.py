@@ -4,7 +4,7 @@ A type that is not an object in JSON is wrapped in one, because providers want a
 import json
 from typing import Any, NoReturn
 
-from pydantic_core import ValidationError
+from pydantic_core import PydanticSerializationError, ValidationError
 
 from segue.core.messages import Json, sendable_text
 from segue.errors import ArgumentsRefused, UsageError
@@ -48,6 +48,8 @@ class Typed:
             raise ArgumentsRefused("nested too deep", fields=(("", "nested too deep"),)) from None
         try:
             json.dumps(self.dump(value), allow_nan=False)
+        except PydanticSerializationError:
+            return value  # an output need not be written: it is handed over as it is
         except ValueError:
             raise ArgumentsRefused("a number is not finite", fields=(("", "a number is not finite"),)) from None
         return value

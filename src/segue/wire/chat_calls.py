@@ -108,10 +108,7 @@ class Calls:
             return call
         if name != call.name:
             return None if call.name and (call.arguments or arguments) else call  # else the (rest of the) name comes late
-        if call.arguments and arguments and call.complete():
-            again = type(index) is int and arguments == "".join(call.arguments)  # at its own index, word for word: not another one
-            return call if again else None
-        return call
+        return None if call.arguments and arguments and call.complete() else call
 
 
 def _function(fragment: dict[str, Json]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What a helper with other hostile input than ours found in the codecs."""
+"""What a reply may hold that no provider would take when it is sent again, and counts that are none."""
 
 import json
 from typing import Any
@@ -71,12 +71,3 @@ def test_parts_without_a_kind_are_not_sent_again():
     content = [{"type": "text", "text": "hi"}, {"type": None}, {"x": 1}, {"type": "text", "text": 5}, {"type": "thinking", "thinking": "t"}]
     reply = openai_chat.decode_reply(json.dumps({"choices": [{"message": {"content": content}}]}).encode())
     assert reply.extra["content"] == [{"type": "text", "text": "hi"}, {"type": "thinking", "thinking": "t"}]
-
-
-def test_a_whole_call_that_comes_again_at_its_index_without_an_id_is_one_call():
-    whole = {"index": 0, "function": {"name": "pay", "arguments": '{"cents":70}'}}
-    decoder = openai_chat.StreamDecoder()
-    for call in (whole, whole):
-        decoder.take({"choices": [{"delta": {"tool_calls": [call]}}]})
-    decoder.take({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
-    assert len(decoder.reply().calls) == 1
