@@ -175,3 +175,25 @@ def in_a_fork(check) -> bool:
     os.kill(child, 9)
     os.waitpid(child, 0)
     return False
+
+
+async def test_a_thread_that_waits_for_a_run_lends_its_place_and_gets_no_more_than_it_back():
+    inbox, pool = Inbox(), Pool(2)
+
+    def waits():
+        with pool.lent():
+            inner = threading.Event()
+            pool.submit(inbox, "inner", inner.set)
+            return inner.wait(10)
+
+    for _ in range(20):
+        pool.submit(inbox, "outer", waits)
+    done = []
+    while len(done) < 40:
+        done += await inbox.take()
+    assert all(one.value for one in done if one.tag == "outer")
+    for _ in range(30):  # the threads that were lent a place leave with the next thing they do
+        pool.submit(inbox, "after", time.sleep, 0.001)
+    while len(done) < 70:
+        done += await inbox.take()
+    assert pool._threads <= 2

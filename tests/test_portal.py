@@ -11,7 +11,9 @@ import threading
 import pytest
 
 from segue.agent import Agent
+from segue.core.limits import Limits
 from segue.errors import UsageError
+from segue.pool import THREADS
 from segue.portal import PORTAL, Portal
 from segue.runner import Runner
 from segue.testing import ScriptedModel
@@ -189,3 +191,21 @@ def test_work_that_cannot_be_begun_is_told_to_who_waits_for_it():
     with pytest.raises(ZeroDivisionError):
         PORTAL.run(lambda: 1 / 0)
     assert PORTAL.run(lambda: asyncio.sleep(0, "it still runs")) == "it still runs"
+
+
+async def test_as_many_tools_as_there_are_threads_may_run_agents_that_have_tools_of_their_own():
+    def look_up() -> str:
+        return "found"
+
+    inner = Agent("Inner", tools=[look_up])
+
+    begun = threading.Barrier(THREADS)
+
+    def ask() -> str:
+        begun.wait(10)
+        return run_sync(inner, "Go.", model=ScriptedModel([{"look_up": {}}, "Here."])).output
+
+    outer = Agent("Outer", tools=[ask])
+    runner = Runner(outer, limits=Limits(tool_timeout=5))
+    runs = [runner.run("Go.", model=ScriptedModel([{"ask": {}}, "So be it."])) for _ in range(THREADS)]
+    assert {response.messages[1]["content"] for response in await asyncio.gather(*runs)} == {"Here."}

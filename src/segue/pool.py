@@ -1,14 +1,15 @@
-"""Threads for sync tools, at most forty in a process, shared by all runs.
+"""Threads for sync tools, shared by all runs: at most forty in a process that do not wait for a run of their own.
 Threads are daemons: a tool that never returns does not keep the process alive. Outcomes go back to an event loop in
 batches, with one wake-up for all that are ready."""
 
 import asyncio
+import contextlib
 import contextvars
 import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 THREADS = 40
@@ -138,15 +139,36 @@ class Pool:
         job = Job(inbox, tag, function, args)
         with self._lock:
             self._idle -= 1
-            if self._idle < 0 and self._threads < self._most:
-                self._threads += 1
-                self._idle += 1
-                threading.Thread(target=self._work, name=f"segue-tool-{self._threads}", daemon=True).start()
+            self._grow()
         self._jobs.put(job)
         return job
 
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """While one of our threads waits for a run, another one has its place: that run may need a thread itself."""
+        if not getattr(_HERE, "working", False):
+            yield
+            return
+        with self._lock:
+            self._most += 1
+            self._grow()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._most -= 1
+
+    def _grow(self) -> None:
+        """Begin a thread, if a job has none and one more may be."""
+        if self._idle < 0 and self._threads < self._most:
+            self._threads += 1
+            self._idle += 1
+            threading.Thread(target=self._work, name=f"segue-tool-{self._threads}", daemon=True).start()
+
     def _work(self) -> None:
-        while True:
+        _HERE.working = True
+        over = False
+        while not over:
             job = self._jobs.get()
             if job.claim():
                 try:
@@ -158,10 +180,15 @@ class Pool:
             inbox = job.inbox
             del job
             with self._lock:
-                self._idle += 1
+                over = self._threads > self._most  # its place was lent, and the one who had it is still there
+                self._threads -= over
+                self._idle += not over
             if done is not None:
                 inbox.put_from_thread(done)
             del done, inbox  # an idle thread holds on to nothing of a run
 
+
+_HERE = threading.local()
+"""Whether this thread is one of a pool's."""
 
 POOL = Pool()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from segue.errors import UsageError
+from segue.pool import POOL
 
 T = TypeVar("T")
 
@@ -34,7 +35,8 @@ class Portal:
         begun: list[asyncio.Task[T]] = []
         try:
             loop.call_soon_threadsafe(_begin, loop, work, context, done, begun)
-            return done.result()
+            with POOL.lent():
+                return done.result()
         except KeyboardInterrupt:
             if not done.done():  # it came to this thread, and not out of the work
                 loop.call_soon_threadsafe(lambda: [task.cancel() for task in begun])

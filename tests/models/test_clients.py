@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from segue.core.messages import Call, Reply, System, User
 from segue.errors import BadReply, ProviderError, ProviderRefused, ProviderTimeout, RateLimited, UsageError
-from segue.model import Model, ModelRequest, Restarted, TextDelta, ToolSpec
+from segue.model import Model, ModelRequest, ModelSettings, Restarted, TextDelta, ToolSpec
 from segue.models import OpenAIChat, OpenAIResponses
 from segue.models.carrier import Clock
 from segue.wire.openai_responses_server import StreamEncoder, encode_reply
@@ -358,3 +358,32 @@ async def test_a_clients_responses_are_used():
 
 def test_a_clients_model_shows_its_client_and_no_key():
     assert repr(OpenAIChat("m", client=openai.OpenAI(api_key="sk-secret"))) == "OpenAIChat('m', provider='openai', client=OpenAI)"
+
+
+# --- openai clients that block: what their provider is sent and what broke off is known as of any other
+
+
+@pytest.fixture
+def blocking() -> Iterator[Any]:
+    made: list[openai.OpenAI] = []
+
+    def make(url: str) -> openai.OpenAI:
+        made.append(openai.OpenAI(base_url=url, api_key="sk-1"))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.mark.parametrize("said", [[chunk("Unless")], [chunk(tool_calls=[{"index": 0} | call("pay", "{}")])]], ids=["a text", "a call"])
+async def test_a_stream_that_breaks_off_is_no_reply_though_the_clients_iterator_just_ends(blocking: Any, said: list[Any]):
+    async with Loopback(stream(*said)) as server:
+        with pytest.raises(BadReply, match="broke off before its end"):
+            await ask(model(blocking(server.url), max_retries=0), stream=True)
+
+
+def test_a_client_that_blocks_is_sent_what_its_provider_takes(blocking: Any):
+    request = ModelRequest([User("Hi")], settings=ModelSettings(max_tokens=5))
+    assert b'"max_completion_tokens":5' in OpenAIChat("m", client=blocking("https://api.openai.com/v1")).encode(request)
+    assert b'"max_tokens":5' in OpenAIChat("m", client=blocking("https://other.example/v1")).encode(request)

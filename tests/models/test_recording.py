@@ -185,6 +185,13 @@ async def test_a_recording_is_begun_anew_and_holds_one_exchange_a_line(path):
     assert all(set(json.loads(line)) == {"request", "deltas", "reply"} for line in lines)
 
 
+async def test_a_secret_in_a_list_is_not_written_either(path):
+    extra = {"tools": [{"type": "mcp", "headers": {"Authorization": "Bearer sk-1"}}]}
+    await record(path, settings=ModelSettings(extra=extra))
+    assert "sk-1" not in path.read_text()
+    assert (await run(agent(settings=ModelSettings(extra=extra)), "How much?", model=ReplayModel(path))).output == "It is 5."
+
+
 async def test_what_a_setting_calls_a_secret_is_not_written(path):
     settings = ModelSettings(max_tokens=100, extra={"api_key": "sk-4711", "headers": {"Authorization": "Bearer 4711"}, "top_k": 4})
     await record(path, settings=settings)

@@ -7,7 +7,7 @@ import pytest
 from segue.agent import Agent
 from segue.core.messages import CUT, Call, Reply
 from segue.errors import ModelRefused, ProviderError, ReplyCut, UsageError
-from segue.models.scripted import ScriptedModel
+from segue.models.scripted import FunctionModel, ScriptedModel
 from segue.runner import Runner
 
 
@@ -92,3 +92,8 @@ async def test_calls_beside_a_refusal_are_not_made():
     with pytest.raises(ModelRefused):
         await runner.run("Tidy up")
     assert wiped == []
+
+
+async def test_a_function_may_return_an_exception_as_a_script_may_hold_one():
+    with pytest.raises(ModelRefused):
+        await Runner(Agent("A"), model=FunctionModel(lambda request: ModelRefused("No."))).run("Hello?")

@@ -8,6 +8,7 @@ import pytest
 from segue.core.messages import Call, Reply, Usage
 from segue.errors import BadReply, ContextTooLong, ProviderError, ProviderRefused, RateLimited
 from segue.model import CallDelta, ReasoningDelta, TextDelta
+from segue.wire.chat_assembly import Assembly
 from segue.wire.openai_chat import StreamDecoder, decode_reply
 from segue.wire.openai_chat_server import StreamEncoder, encode_reply
 
@@ -323,3 +324,14 @@ def test_chunks_may_come_as_values():
     decoder = StreamDecoder()
     assert decoder.take({"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}) == [TextDelta("a")]
     assert decoder.reply().text == "a"
+
+
+def test_a_field_that_grows_piece_by_piece_is_joined_in_place():
+    assembly = Assembly("", "")
+    for number in range(3):
+        piece = {"x": {f"k{number}": [number], "n": {"at": number}}, "d": [{"type": "t", "index": number // 2, "text": "a"}]}
+        assembly.take_chunk({"choices": [{"delta": {"content": "x"} | piece}]}, [])
+    assert assembly.extra.all() == {
+        "x": {"k0": [0], "n": {"at": 2}, "k1": [1], "k2": [2]},
+        "d": [{"type": "t", "index": 0, "text": "aa"}, {"type": "t", "index": 1, "text": "a"}],
+    }

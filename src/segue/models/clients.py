@@ -25,6 +25,7 @@ def exchange_for(client: Any, provider: str, timeout: float | None) -> Exchange:
         return SdkExchange(client, openai, provider, timeout)
     if openai is not None and isinstance(client, openai.OpenAI):
         client = client.with_options(max_retries=0, timeout=timeout)
+        return CreateExchange(client, provider, str(client.base_url.host))
     return CreateExchange(client, provider)
 
 
@@ -147,9 +148,8 @@ def _is_of_another_loop(error: BaseException) -> bool:
 class CreateExchange:
     """Calls `client.chat.completions.create` (or `responses.create`), sync or async, with the request's fields."""
 
-    host = ""
-
-    def __init__(self, client: Any, provider: str) -> None:
+    def __init__(self, client: Any, provider: str, host: str = "") -> None:
+        self.host = host
         self._client = client
         self._provider = provider
 
@@ -163,9 +163,9 @@ class CreateExchange:
         with _meaning(self._provider):
             answer = await _called(create, loads(body))
         if hasattr(answer, "__aiter__"):
-            return CreateAnswer(aiter(answer), self._provider)
+            return CreateAnswer(aiter(answer), self._provider, done=_says_when_done(answer))
         if stream and hasattr(answer, "__iter__") and not isinstance(answer, Mapping) and not hasattr(answer, "model_dump"):
-            return CreateAnswer(_pumped(answer), self._provider)
+            return CreateAnswer(_pumped(answer), self._provider, done=_says_when_done(answer))
         return CreateAnswer(_alone(answer), self._provider, whole=True)
 
     def turn(self) -> AbstractAsyncContextManager[None]:
@@ -186,10 +186,12 @@ class CreateAnswer:
     status = 200
     headers: Mapping[str, str] = {}
 
-    def __init__(self, pieces: AsyncIterator[Any], provider: str, *, whole: bool = False) -> None:
+    def __init__(self, pieces: AsyncIterator[Any], provider: str, *, whole: bool = False, done: bool = False) -> None:
         self._pieces = pieces
         self._provider = provider
         self._whole = whole
+        self._done = done
+        """Whether the end of the iteration is the end of the reply."""
         self._ended = False
 
     async def read(self) -> bytes:
@@ -200,7 +202,7 @@ class CreateAnswer:
             piece = await anext(self._pieces, _END)
         if piece is _END:
             self._ended = True
-            return b"" if self._whole else encode_event(b"[DONE]")  # an iterator that came to its end was not cut
+            return encode_event(b"[DONE]") if self._done else b""
         written = dumps(values_of(piece))
         return written if self._whole else encode_event(written)
 
@@ -214,6 +216,12 @@ class CreateAnswer:
 
 
 _END = object()
+
+
+def _says_when_done(answer: Any) -> bool:
+    """Whether an iterator that comes to its end was not cut: an openai client's also ends, in silence, where its connection does."""
+    openai = sys.modules.get("openai")
+    return openai is None or not isinstance(answer, openai.Stream | openai.AsyncStream)
 
 
 def values_of(answer: Any) -> Any:

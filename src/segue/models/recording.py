@@ -131,7 +131,9 @@ def _open(name: str, value: Any) -> Any:
     """A setting, without what its name calls a secret."""
     if _SECRET.search(name):
         return "***"
-    return {key: _open(str(key), item) for key, item in value.items()} if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return {key: _open(str(key), item) for key, item in value.items()}
+    return [_open("", item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _lines(request: Mapping[str, Any]) -> Iterator[str]:

@@ -59,6 +59,8 @@ class FunctionModel:
         said = self._function(request)
         if inspect.isawaitable(said):
             said = await said
+        if isinstance(said, BaseException):
+            raise said
         for item in spoken(as_reply(said), stream=request.stream):
             yield item
 

@@ -40,6 +40,8 @@ class Calls:
         self._whole: list[Call] = []
         self._calls: list[_Parts] = []
         self._at: dict[int, _Parts] = {}
+        self._named: dict[str, _Parts] = {}
+        """The last call that has an id."""
 
     def __bool__(self) -> bool:
         return bool(self._calls or self._whole)
@@ -59,7 +61,10 @@ class Calls:
             call = self._begin(fragment.get("index"), call_id)
         elif name and call.arguments and arguments and "".join(call.arguments) == arguments and call.complete():
             arguments = ""  # the whole call again
-        call.id = call.id or call_id
+        if call_id and not call.id:
+            call.id = call_id
+            if (known := self._named.get(call_id)) is None or known.place < call.place:
+                self._named[call_id] = call
         new = name if name != call.name else ""
         call.name += new
         if arguments:
@@ -90,6 +95,8 @@ class Calls:
     def _begin(self, index: Json, call_id: str) -> _Parts:
         call = _Parts(len(self._calls), call_id)
         self._calls.append(call)
+        if call_id:
+            self._named[call_id] = call
         if type(index) is int:
             self._at[index] = call
         return call
@@ -99,7 +106,7 @@ class Calls:
         if type(index) is int:
             call = self._at.get(index)
         elif call_id:
-            return next((call for call in reversed(self._calls) if call.id == call_id), None)
+            return self._named.get(call_id)
         else:
             call = self._calls[-1] if self._calls else None
         if call is None or (call_id and call.id and call_id != call.id):

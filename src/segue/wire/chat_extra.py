@@ -71,27 +71,31 @@ class Extra:
 
 
 def joined(key: str, old: Json, new: Json) -> Json:
-    """Two pieces of a field as one: text that grows is appended, lists and objects are merged, else the later holds."""
+    """Two pieces of a field as one: text that grows is appended, lists and objects are merged, else the later holds.
+
+    The old piece is ours, and is added to in place: a field may come in very many pieces.
+    """
     if old is None or new is None:
         return old if new is None else new
     if isinstance(old, str) and isinstance(new, str):
         return old + new if key in _GROWING else new
     if isinstance(old, dict) and isinstance(new, dict):
-        return {name: joined(name, old.get(name), new.get(name)) for name in old | new}
+        for name, value in new.items():
+            old[name] = joined(name, old.get(name), value)
+        return old
     if isinstance(old, list) and isinstance(new, list):
         return _joined_lists(old, new)
     return new
 
 
 def _joined_lists(old: list[Json], new: list[Json]) -> list[Json]:
-    merged = list(old)
     for item in new:
-        last = merged[-1] if merged else None
+        last = old[-1] if old else None
         if isinstance(last, dict) and isinstance(item, dict) and _goes_on(last, item):
-            merged[-1] = {key: joined(key, last.get(key), item.get(key)) for key in last | item}
+            joined("", last, item)
         else:
-            merged.append(item)
-    return merged
+            old.append(item)
+    return old
 
 
 def _goes_on(last: dict[str, Json], item: dict[str, Json]) -> bool:
