@@ -9,20 +9,13 @@ from types import CoroutineType
 from typing import Any, NamedTuple
 
 from segue.agent import AgentTool
+from segue.outcomes import NotBegun, TimedOut
 from segue.pool import POOL, Done, Inbox, Job
 from segue.tools.tool import Tool
 from segue.world import Progress, Ready, World
 
 GRACE = 5.0
 """Seconds that an async tool has to end after it was cancelled."""
-
-
-class TimedOut(Exception):
-    """Stands in the place of a call's result when its time is over."""
-
-
-class NotBegun(Exception):
-    """Stands in the place of a call's result when it was given up before a thread was free for it."""
 
 
 class Ended(NamedTuple):

@@ -12,14 +12,15 @@ from typing import Any, Literal, NamedTuple
 from segue import clock
 from segue.change import OnChange, differences, parked_for
 from segue.core.conversation import Conversation, Status
-from segue.core.events import SUPERSEDED, RunEnded, ToolLate
+from segue.core.events import SUPERSEDED, Event, InputGiven, RunEnded, ToolLate
 from segue.core.limits import Limits
 from segue.drive import Drive
 from segue.engine import Engine
 from segue.errors import CodeChanged, ConversationBusy, JournalConflict, JournalError, SegueError, UsageError
-from segue.inputs import begins_anew, driven
+from segue.inputs import Given, begins_anew, driven, earlier_run
 from segue.journal.base import Journal, fold
-from segue.outside import tell
+from segue.openings import given
+from segue.outside import end_inner, left_open, tell
 from segue.team import Team
 
 log = logging.getLogger("segue")
@@ -187,6 +188,30 @@ class Desk:
         if self.engine is not None:
             return True
         return self.journal.durable and c.driver not in ("", self.driver) and await self.journal.alive(c.driver)
+
+    async def given(self, name: str, message: Given, run: InputGiven, policy: Busy, c: Conversation) -> list[Event] | Conversation:
+        """How an input is taken, by the conversation as it stands; or the conversation as the run with its key left it."""
+        if run.key is not None and c.seq and (earlier := earlier_run(await self.journal.read(name), run, message.earlier)) is not None:
+            going_on = earlier.seq == c.seq and c.running
+            return [] if going_on else earlier
+        if policy == "interrupt":
+            await end_inner(self.journal, name, [slot.place for slot in c.waiting], at=clock.now())
+        driven = await self.elsewhere(c)
+        entry, reject = self.team.entry.name, policy == "reject"
+        events = given(c, run, conversation=name, entry=entry, earlier=message.earlier, reject=reject, driven=driven, now=clock.now())
+        await end_inner(self.journal, name, left_open(events), at=clock.now())  # what a dead driver's agents did, nobody waits for
+        return events
+
+    async def is_waited_for(self, conversation: str) -> bool:
+        """Whether the call is open that the conversation of an agent used as a tool belongs to.
+
+        Raises `ConversationBusy` where another driver has taken that call over.
+        """
+        outer, _, place = conversation.rpartition("/")
+        c = fold(await self.journal.read(outer))
+        if c.driver not in (self.driver, ""):
+            raise ConversationBusy(f"Another driver has taken conversation {outer} over, and goes on with it.", conversation=conversation)
+        return c.turn is not None and any(slot.place == place and slot.outcome is None for slot in c.turn.slots)
 
     def changed(self, c: Conversation) -> RunEnded | None:
         """What the policy for changed code asks for, where a run is to be gone on with (R31): nothing, or that it is parked.

@@ -3,27 +3,27 @@ There is one. Streaming is this loop; whole answers consume it; sync stands behi
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, Protocol, assert_never
 
 from segue.agent import AgentTool
-from segue.calls import Calls, Ended, NotBegun, TimedOut
+from segue.calls import Calls, Ended
 from segue.change import missing
 from segue.core.conversation import CallModel, CallTool, Conversation, EndRun, Recover, Status, Step, next_steps
-from segue.core.events import CANCELLED, SUPERSEDED, DriveStarted, Event, RunEnded, ToolFailed, ToolLate
+from segue.core.events import CANCELLED, SUPERSEDED, DriveStarted, Event, RunEnded, ToolLate
 from segue.core.messages import NOTHING
 from segue.errors import ConversationBusy, JournalConflict, JournalError, SegueError
 from segue.journal.base import Journal, Stored
 from segue.ledger import Fenced, Ledger, to_its_end
 from segue.model import Delta, Restarted
 from segue.openings import cancelled
-from segue.outcomes import given_up, late_content, outcome, waiting
+from segue.outcomes import GivenUp, came, late_content
 from segue.perform import ask, failed
 from segue.pool import Done
 from segue.prepare import prepared
 from segue.spans import trace_of
 from segue.team import Team
-from segue.transaction import RolledBack, transacted
+from segue.transaction import transacted
 from segue.world import InnerWaits, Progress, Ready, World
 
 log = logging.getLogger("segue")
@@ -31,10 +31,6 @@ log.addHandler(logging.NullHandler())  # silent until the program asks for it
 
 Item = Event | Delta | Restarted | Progress
 """What a stream yields."""
-
-
-class GivenUp(Exception):
-    """Stands in the place of a call's result when its run was ended."""
 
 
 class Stopped(Exception):
@@ -66,6 +62,8 @@ class Drive:
         self.over = False
         """Nothing more will be done, though the consumer may still hold an item."""
         self.home: Home | None = None
+        self.wanted: Callable[[], Awaitable[bool]] | None = None
+        """Asked once when this drive is written down: whether anybody waits for it. An outer run may have ended before it saw this one."""
         self.handed = False
         """Whether this drive was handed to this process by nobody who waits for it: it may be left to another."""
         self.parks: RunEnded | None = None
@@ -86,6 +84,8 @@ class Drive:
         self._timed = ""
         """The run whose time is counted, since `_begun`."""
         self._timer: asyncio.TimerHandle | None = None
+        self.consumer: asyncio.Task[Any] | None = None
+        """The task that reads what happens, and began to."""
         self._task: asyncio.Task[Any] | None = None
         """The task that is inside the loop; `None` while the consumer holds an item."""
         self._cancelling: int | None = None
@@ -133,7 +133,8 @@ class Drive:
         Closing the iterator, or cancelling the task that consumes it, ends the run, whole. A run that fails is ended, and
         `error` is set; nothing is raised but `CancelledError`, and what the journal raises.
         """
-        self._task, self._begun = asyncio.current_task(), self.event_loop.time()
+        self._task = self.consumer = asyncio.current_task()
+        self._begun = self.event_loop.time()
         self._start(opening)
         self._time(self.driven)
         try:
@@ -211,6 +212,9 @@ class Drive:
     async def _loop(self) -> AsyncGenerator[Item, None]:
         for event in await self._flush():  # the input is durable before anyone acts on it
             yield event
+        if self.wanted is not None and not await self.wanted():
+            self.ledger.decide(*cancelled(self.conversation, CANCELLED, drive=self.conversation.drive))
+            await self._flush()
         while not self._leaving and (steps := next_steps(self.conversation)):
             ready: Sequence[Ready] = ()
             match steps[0]:
@@ -277,7 +281,15 @@ class Drive:
                 raise one.error
             else:
                 self._outcome(one)
-        return await self._flush(meet=meet)
+        waits = [one.call.slot.place for one in ended if type(one.value) is InnerWaits]
+        if not waits:
+            return await self._flush(meet=meet)
+        try:
+            return await self._flush(meet=meet)
+        finally:  # what others have written may have ended a call whose agent has just begun to wait
+            turn = self.conversation.turn
+            still = {slot.place for slot in turn.slots if slot.outcome is None} if turn is not None else set()
+            self.forsaken += [place for place in waits if place not in still]
 
     def _outcome(self, ended: Ended) -> None:
         """Decide what a call came to; where it is not waited for any more, its result is a late one."""
@@ -285,26 +297,11 @@ class Drive:
             if ended.error is None or isinstance(ended.error, Exception):
                 self._heard(ended.call, Done(ended.call.slot.place, ended.value, ended.error))
             return
-        self.ledger.decide(self._event(ended))
+        self.ledger.decide(came(self.world, self.conversation, *ended))
 
     def _is_open(self, call: Ready) -> bool:
         turn = self.conversation.turn
         return turn is not None and any(slot.started is call.start and slot.outcome is None for slot in turn.slots)
-
-    def _event(self, ended: Ended) -> Event:
-        match ended.error:
-            case TimedOut():
-                return given_up(ended.call, "timeout", str(ended.error))
-            case GivenUp():
-                return given_up(ended.call, "cancelled", str(ended.error))
-            case NotBegun():
-                return ToolFailed(ended.call.slot.place, "timeout", f"Not called: {ended.error}.")
-            case RolledBack(outcome=failed):
-                return failed
-            case None if type(ended.value) is InnerWaits:
-                return waiting(ended.call, ended.value)
-            case error:
-                return outcome(self.world, self.conversation, ended.call, ended.value, error, ended.seconds)
 
     def _transact(self, call: Ready, work: Callable[[], Any]) -> Stored:
         return transacted(self.world, self.ledger, self._fence, call, work)
@@ -339,7 +336,7 @@ class Drive:
                 await self._came([one])
             if not self.ledger.lost:
                 c = self.conversation
-                self.forsaken = [slot.place for slot in c.waiting if slot.started is not None]
+                self.forsaken += [slot.place for slot in c.waiting if slot.started is not None]
                 self.ledger.decide(*cancelled(c, end, drive=c.drive))
             while self.ledger.pending and not self.ledger.lost:  # again, for late results that come meanwhile
                 await self._flush()

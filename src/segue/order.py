@@ -1,12 +1,13 @@
 """One run, from a claim on a conversation to what came of it: driven here, or by someone else and watched from here.
 No rule of the machine lives here."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from segue import clock
 from segue.core.conversation import Conversation, Status
-from segue.core.events import Event, InputGiven
+from segue.core.events import DriveStarted, Event, InputGiven
 from segue.core.fold import replay
 from segue.desk import Busy, Claim, Desk, Kept
 from segue.drive import Drive, Item
@@ -32,7 +33,7 @@ class Order:
     It knows nothing of the stream that reads it, so that a stream that is dropped closes it at once.
     """
 
-    __slots__ = ("beside", "busy", "desk", "handed", "here", "key", "name", "opening", "refused", "run", "told", "world")
+    __slots__ = ("beside", "busy", "desk", "handed", "here", "key", "name", "opening", "refused", "run", "told", "wanted", "world")
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class Order:
         """Whether it is driven in this process, whoever else may do so."""
         self.beside = beside
         """Whether it is told to a run that goes on in this process, as it would be to one elsewhere."""
+        self.wanted: Callable[[], Awaitable[bool]] | None = None
+        """Of an agent used as a tool: whether the call that it answers is open."""
         self.handed = handed
         """Whether nobody in this process waits for it: it may be left to another driver."""
         self.run = ""
@@ -70,10 +73,15 @@ class Order:
         """What happens; what came of it is put into `came`. Raises the run's error when it failed."""
         left: Conversation | None = None
         drive: Drive | None = None
+        running = self.desk.drive_of(self.name)
+        if self.beside and running is not None and running.consumer is asyncio.current_task():
+            words = "is read by the task that wants to decide, and would wait for itself: decide after the stream's end, or in another task"
+            raise ConversationBusy(f"The run of conversation {self.name} {words}.", conversation=self.name)
         for _ in range(ATTEMPTS):
             drive = None
             if (self.desk.engine is None or self.here) and not self._is_beside():
                 drive = Drive(Conversation(), self.world, self.desk.journal, driver=self.desk.driver)
+                drive.wanted = self.wanted
                 items = self._driven(drive)
                 try:
                     async for item in items:
@@ -214,6 +222,9 @@ class _Watch:
                 self.left = begin
                 return begin
             after = replay(begin, c)
+            if desk.engine is None and not c.running and after.running:
+                begin = [DriveStarted(""), *begin]  # who drove it last is done with it: see `outside.tell`
+                after = replay(begin, c)
             try:
                 await self._append(c, begin, after)
             except JournalConflict:

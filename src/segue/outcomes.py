@@ -11,12 +11,49 @@ from segue.agent import Agent, Edge, Result
 from segue.core.conversation import Conversation
 from segue.core.events import Event, FailureKind, Handoff, Outcome, ToolFailed, ToolReturned, ToolUnknown
 from segue.core.messages import Json
-from segue.errors import ConversationParked
+from segue.errors import ConversationBusy, ConversationParked, JournalConflict
 from segue.tools.context import Context
 from segue.tools.results import Mixed, Unreadable, clean, content_of, swarms
 from segue.world import InnerAnswer, InnerWaits, Ready, World
 
 log = logging.getLogger("segue")
+
+
+class TimedOut(Exception):
+    """Stands in the place of a call's result when its time is over."""
+
+
+class NotBegun(Exception):
+    """Stands in the place of a call's result when it was given up before a thread was free for it."""
+
+
+class GivenUp(Exception):
+    """Stands in the place of a call's result when its run was ended."""
+
+
+class RolledBack(Exception):
+    """A transaction is not to be committed; `outcome` says why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+def came(world: World, c: Conversation, ready: Ready, value: Any, error: BaseException | None, seconds: float) -> Event:
+    """What becomes of a call that has ended, in whatever way: its outcome, or the question that it waits with."""
+    match error:
+        case TimedOut():
+            return given_up(ready, "timeout", str(error))
+        case GivenUp():
+            return given_up(ready, "cancelled", str(error))
+        case NotBegun():
+            return ToolFailed(ready.slot.place, "timeout", f"Not called: {error}.")
+        case RolledBack(outcome=failed):
+            return failed
+        case None if type(value) is InnerWaits:
+            return waiting(ready, value)
+        case _:
+            return outcome(world, c, ready, value, error, seconds)
 
 
 def outcome(world: World, c: Conversation, ready: Ready, value: Any, error: BaseException | None, seconds: float) -> Outcome:
@@ -29,7 +66,7 @@ def outcome(world: World, c: Conversation, ready: Ready, value: Any, error: Base
         except (Exception, SystemExit) as raised:  # a foreign object's own methods, or a context that is no JSON
             error = Unreadable(f"what it returned cannot be used ({type(raised).__name__}: {_words(raised)})")
     if isinstance(error, Unreadable):
-        words = f"{ready.offer.name} did its work, but {error}."
+        words = f"{ready.offer.name} {'returned' if ready.commit is not None else 'did its work'}, but {error}."
         if isinstance(error, Mixed):
             _warn(words)
         return ToolFailed(ready.slot.place, "result", words, seconds=seconds)
@@ -102,7 +139,7 @@ def waiting(ready: Ready, inner: InnerWaits) -> Event:
 
 def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: float) -> Outcome:
     if type(value) is InnerAnswer:
-        if isinstance(value.error, ConversationParked):  # what it began may have been done
+        if isinstance(value.error, ConversationParked | ConversationBusy | JournalConflict):  # what it began may have been done
             return ToolUnknown(ready.slot.place, unknown_words(ready.offer.name, str(value.error)), ask=True)
         if value.error is not None:
             words = _raised_words(value.error)

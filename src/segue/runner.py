@@ -20,14 +20,14 @@ from segue.core.turns import Slot
 from segue.desk import Busy, Desk, checked_busy, checked_id, checked_limits
 from segue.engine import Engine
 from segue.errors import ApprovalError, ConversationBusy, JournalError, UsageError
-from segue.inputs import Given, Input, earlier_run, new_conversation, read_input
+from segue.inputs import Input, new_conversation, read_input
 from segue.journal.base import Journal, Stored, Transactional, fold, follow
 from segue.journal.resolve import Named, given_journal
 from segue.model import Model
 from segue.models.resolve import model_from
-from segue.openings import Decision, decided, existing, expired, given, past, resumed, settled
+from segue.openings import Decision, decided, existing, expired, past, resumed, settled
 from segue.order import Opening, Order
-from segue.outside import cancel, end_inner, fork, left_open
+from segue.outside import cancel, end_inner, fork
 from segue.portal import PORTAL
 from segue.prepare import checked_arguments
 from segue.recovery import left, recover
@@ -189,7 +189,7 @@ class Runner:
         run = InputGiven(f"r_{os.urandom(16).hex()}", (message.message,), changes, key, None, self.limits.differences(), taken)
         if conversation is None:
             conversation = new_conversation(key)
-        opening = partial(self._input, conversation, message, run, policy)
+        opening = partial(self._desk.given, conversation, message, run, policy)
         return self.open(conversation, opening, model=model_from(model) if model is not None else None, busy=policy, key=key, listen=listen)
 
     def open(
@@ -213,19 +213,10 @@ class Runner:
         ask_agent = partial(self._ask_agent, model)
         world = World(self.team, model, self.deps, stream=listen, open_team=not self.journal.durable, ask_agent=ask_agent)
         busy, here_only = busy or self.busy, here or self._inside
-        return Stream(Order(self._desk, conversation, opening, world, busy, key, here=here_only, handed=here, beside=beside))
-
-    async def _input(self, name: str, message: Given, run: InputGiven, policy: Busy, c: Conversation) -> list[Event] | Conversation:
-        if run.key is not None and c.seq and (earlier := earlier_run(await self.journal.read(name), run, message.earlier)) is not None:
-            going_on = earlier.seq == c.seq and c.running
-            return [] if going_on else earlier
-        if policy == "interrupt":
-            await end_inner(self.journal, name, [slot.place for slot in c.waiting], at=clock.now())
-        driven = await self._desk.elsewhere(c)
-        entry, reject = self.team.entry.name, policy == "reject"
-        events = given(c, run, conversation=name, entry=entry, earlier=message.earlier, reject=reject, driven=driven, now=clock.now())
-        await end_inner(self.journal, name, left_open(events), at=clock.now())  # what a dead driver's agents did, nobody waits for
-        return events
+        order = Order(self._desk, conversation, opening, world, busy, key, here=here_only, handed=here, beside=beside)
+        if self._inside and self.journal.durable:
+            order.wanted = partial(self._desk.is_waited_for, conversation)
+        return Stream(order)
 
     # -- going on
 
@@ -329,8 +320,12 @@ class Runner:
         A run that fails is written down and raises nothing. Raises `ConversationBusy` where it is driven here already or was
         taken over by another driver, and `JournalError`.
         """
+        await self._drive(conversation, take_over=True)
 
+    async def _drive(self, conversation: str, *, take_over: bool) -> None:
         async def opening(c: Conversation) -> list[Event] | Conversation:
+            if not take_over and await self._desk.elsewhere(c):
+                return c
             late = expired(c, clock.now())
             return late if late or c.running else c
 
@@ -353,7 +348,7 @@ class Runner:
 
         `async with Runner(...)` begins this by itself, beside its other work. What a living driver has is left alone.
         """
-        return await recover(self._desk, self.drive)
+        return await recover(self._desk, partial(self._drive, take_over=False))
 
     async def hand_over(self) -> None:
         """Let what `drive` and `recover` are driving finish its present step, and leave the rest to the next driver."""
@@ -384,7 +379,10 @@ class Runner:
             return InnerAnswer("", run.usage, run.spent.cost, error)
 
     async def _inner(self, conversation: str, text: str, slot: Slot) -> Response[Any]:
-        if not await self.journal.read(conversation):
+        begun = await self.journal.read(conversation)
+        if self.journal.durable:
+            await self._desk.is_waited_for(conversation)
+        if not begun:
             return await self.run(text, conversation=conversation)
         asked, decided = slot.approval, slot.decision
         if asked is not None and decided is not None and decided.decision in ("approve", "deny"):

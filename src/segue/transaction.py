@@ -2,25 +2,18 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from segue import clock
-from segue.core.events import Event, Outcome, ToolReturned
+from segue.core.events import Event, ToolFailed, ToolReturned
 from segue.errors import UsageError
 from segue.journal.base import Stored, Transactional
 from segue.ledger import Ledger
-from segue.outcomes import given_up, outcome
+from segue.outcomes import RolledBack, given_up, outcome
 from segue.team import Team
 from segue.tools.tool import Tool
 from segue.world import Ready, World
-
-
-class RolledBack(Exception):
-    """A transaction is not to be committed; `outcome` says why."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__()
-        self.outcome = outcome
 
 
 def transacted(world: World, ledger: Ledger, fence: int, call: Ready, work: Callable[[], Any]) -> Stored:
@@ -42,8 +35,9 @@ def transacted(world: World, ledger: Ledger, fence: int, call: Ready, work: Call
         finally:
             call.context.lend(None)
         found = outcome(world, c, call, value, None, time.perf_counter() - began)
-        if not isinstance(found, ToolReturned):
-            raise RolledBack(found)
+        if isinstance(found, ToolFailed):
+            raise RolledBack(replace(found, words=f"Rolled back, so nothing was done: {found.words}"))
+        assert isinstance(found, ToolReturned)
         if not commit.claim():
             raise RolledBack(given_up(call, "timeout", "it was given up"))
         return found

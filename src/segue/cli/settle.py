@@ -10,7 +10,7 @@ from segue.cli.safe import json_text
 from segue.cli.store import by_option, conversation_named, journal_option, json_option, opened, where
 from segue.journal.base import summary_of
 from segue.openings import settled
-from segue.outside import tell
+from segue.outside import end_inner, tell
 
 
 @click.command()
@@ -37,4 +37,5 @@ async def _settle(place: str, given: str, call: str, text: str, by: str) -> tupl
     async with opened(place) as store:
         name = await conversation_named(store, given)
         c = await tell(store, name, lambda c: settled(c, call, text, by=by), at=clock.now())
+        await end_inner(store, name, [call], at=clock.now())
     return name, summary_of(c).status

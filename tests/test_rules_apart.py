@@ -1,0 +1,107 @@
+"""Two processes and one conversation with an agent as a tool: interrupts, takeovers, decisions that nobody goes on with."""
+
+import asyncio
+
+from segue import Agent, Context, Result, Runner, tool
+from segue.core.conversation import Status
+from segue.core.events import ApprovalAsked, ApprovalDecided, ToolFailed
+from segue.journal.base import fold
+from segue.journal.sqlite import SqliteJournal
+from segue.testing import FunctionModel, ScriptedModel
+
+
+async def test_an_interrupt_from_elsewhere_ends_what_an_agent_as_a_tool_asks_later(tmp_path):
+    at, go = asyncio.Event(), asyncio.Event()
+
+    @tool(approve=True)
+    def pay(n: int) -> str:
+        return "paid"
+
+    async def model(request):
+        if request.agent == "Inner":
+            at.set()
+            await go.wait()
+            return {"pay": {"n": 1}}
+        return {"inner": {"input": "x"}} if len(request.messages) == 2 else "Forgotten."
+
+    desk, file = Agent("Outer", tools=[Agent("Inner", tools=[pay]).as_tool()]), str(tmp_path / "x.db")
+    async with Runner(desk, journal=file, model=FunctionModel(model)) as one, Runner(desk, journal=file, model=FunctionModel(model)) as two:
+        first = asyncio.create_task(one.run("Pay", conversation="c"))
+        await at.wait()
+        second = asyncio.create_task(two.run("Forget it", conversation="c", busy="interrupt"))
+        while len(await two.events("c")) < 7:
+            await asyncio.sleep(0.01)
+        go.set()
+        assert ((await second).text, (await first).status) == ("Forgotten.", "cancelled")
+        assert fold(await two.journal.read("c/1.0")).status is Status.ENDED
+
+
+async def test_a_worker_that_wakes_does_not_take_the_agent_from_the_one_that_goes_on(tmp_path):
+    asleep, wake, thinking, paid = asyncio.Event(), asyncio.Event(), asyncio.Event(), []
+
+    class Stopped(SqliteJournal):
+        async def read(self, conversation, **options):
+            if conversation == "c/1.0" and not wake.is_set():
+                asleep.set()
+                await wake.wait()
+            return await super().read(conversation, **options)
+
+    @tool
+    def pay(n: int) -> str:
+        paid.append(n)
+        return "paid"
+
+    async def model(request):
+        if request.agent == "Outer":
+            return {"inner": {"input": "x"}} if len(request.messages) == 2 else "Done."
+        if len(request.messages) > 2:
+            return "Paid."
+        thinking.set()
+        await asyncio.sleep(0.3)
+        return {"pay": {"n": 7}}
+
+    desk = Agent("Outer", tools=[Agent("Inner", tools=[pay]).as_tool()])
+    a, b = Stopped(tmp_path / "x.db"), SqliteJournal(tmp_path / "x.db")
+    one, two = Runner(desk, journal=a, model=FunctionModel(model)), Runner(desk, journal=b, model=FunctionModel(model))
+    first = asyncio.create_task(one.run("Go", conversation="c"))
+    await asleep.wait()
+    second = asyncio.create_task(two.drive("c"))
+    await thinking.wait()
+    wake.set()
+    await asyncio.gather(first, second, return_exceptions=True)
+    assert paid == [7]
+    assert not any(isinstance(row.event, ToolFailed) for row in await b.read("c"))
+    await a.aclose()
+    await b.aclose()
+
+
+async def test_a_decision_whose_giver_went_away_is_gone_on_with_elsewhere(tmp_path):
+    @tool(approve=True)
+    def pay(n: int) -> str:
+        return "paid"
+
+    desk, model = Agent("A", tools=[pay]), FunctionModel(lambda request: {"pay": {"n": 1}} if len(request.messages) == 2 else "Done.")
+    file = str(tmp_path / "x.db")
+    async with Runner(desk, journal=file, model=model) as one, Runner(desk, journal=file, model=model) as two:
+        async with one.stream("Pay", conversation="c") as stream:
+            async for item in stream:
+                if isinstance(item, ApprovalAsked):
+                    click = asyncio.create_task(one.approve("c", item.id, item.digest))
+                    while not any(isinstance(row.event, ApprovalDecided) for row in await two.events("c")):
+                        await asyncio.sleep(0.01)
+                    click.cancel()
+        assert (await two.resume("c")).text == "Done."
+
+
+async def test_of_a_transaction_whose_result_cannot_be_told_the_model_does_not_hear_that_it_did_its_work(tmp_path):
+    @tool(effect="transaction")
+    def refund(n: int, ctx: Context):
+        ctx.db.execute("create table paid(n)")
+        return Result(context={"x": {1}}) if n else object()
+
+    async with Runner(
+        Agent("A", tools=[refund]), journal=str(tmp_path / "x.db"), model=ScriptedModel([{"refund": {"n": 0}}, "?"])
+    ) as runner:
+        told = (await runner.run("Go")).messages[1]["content"]
+    assert told.startswith("Rolled back, so nothing was done")
+    assert "did its work" not in told
