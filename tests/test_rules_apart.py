@@ -2,10 +2,15 @@
 
 import asyncio
 
+import pytest
+
 from segue import Agent, Context, Result, Runner, tool
 from segue.core.conversation import Status
-from segue.core.events import ApprovalAsked, ApprovalDecided, ToolFailed
-from segue.journal.base import fold
+from segue.core.events import ApprovalAsked, ApprovalDecided, DriveStarted, InputGiven, Started, ToolFailed
+from segue.core.fold import replay
+from segue.core.messages import User
+from segue.errors import ConversationBusy
+from segue.journal.base import fold, summary_of
 from segue.journal.sqlite import SqliteJournal
 from segue.testing import FunctionModel, ScriptedModel
 
@@ -105,3 +110,52 @@ async def test_of_a_transaction_whose_result_cannot_be_told_the_model_does_not_h
         told = (await runner.run("Go")).messages[1]["content"]
     assert told.startswith("Rolled back, so nothing was done")
     assert "did its work" not in told
+
+
+async def test_who_reads_a_stream_is_told_that_a_decision_inside_it_would_wait_for_itself(tmp_path):
+    @tool(approve=True)
+    def pay(n: int) -> str:
+        return "paid"
+
+    model = ScriptedModel([{"pay": {"n": 1}}, "Done."])
+    async with Runner(Agent("A", tools=[pay]), journal=tmp_path / "x.db", model=model) as runner:
+        async with runner.stream("Pay", conversation="c") as stream:
+            async for item in stream:
+                if isinstance(item, ApprovalAsked):
+                    asked = item
+                    with pytest.raises(ConversationBusy, match="decide after the stream's end"):
+                        await runner.approve("c", item.id, item.digest)
+        assert (await runner.approve("c", asked.id, asked.digest)).text == "Done."
+
+
+async def test_of_two_that_recover_at_once_one_drives_and_the_other_lets_it(tmp_path):
+    thinking, go, asked = asyncio.Event(), asyncio.Event(), []
+
+    async def model(request):
+        asked.append(request)
+        thinking.set()
+        await go.wait()
+        return "Done."
+
+    class Slow(SqliteJournal):
+        """Another process is faster: what this one would append comes second."""
+
+        async def append(self, conversation, seq, events, **options):
+            await thinking.wait()
+            await super().append(conversation, seq, events, **options)
+
+    desk, file = Agent("A"), tmp_path / "x.db"
+    left = SqliteJournal(file)
+    rows = [Started("c", "A"), InputGiven("r", (User("Hi"),)), DriveStarted("d_dead")]
+    await left.append("c", 1, rows, at=1.0, summary=summary_of(replay(rows)))
+    one, two = (Runner(desk, journal=journal, model=FunctionModel(model)) for journal in (left, Slow(file)))
+    recovering = [asyncio.create_task(runner.recover()) for runner in (one, two)]
+    await thinking.wait()
+    while not recovering[1].done() and len(asked) < 2:
+        await asyncio.sleep(0.001)
+    go.set()
+    await asyncio.gather(*recovering)
+    assert len(asked) == 1
+    assert fold(await left.read("c")).answer.text == "Done."
+    await one.aclose()
+    await two.aclose()

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from segue.core.events import ApprovalDecided, DriveStarted, InputGiven, Started, ToolSettled, ToolUnknown
+from segue.core.events import ApprovalDecided, DriveStarted, InputGiven, RunEnded, Started, ToolSettled, ToolStarted, ToolUnknown
 from segue.core.messages import User
 from tests.core.making import asks, call, question, starts
 
@@ -28,6 +28,19 @@ def test_what_came_of_a_call_is_written_down_with_who_said_so_and_the_model_read
 def test_the_json_says_where_the_conversation_stands(doubt):
     done = doubt.segue("settle", "c", "1.0", "paid", "--by", "Bob", "--json")
     assert json.loads(done.stdout) == {"conversation": "c", "place": "1.0", "status": "running", "by": "Bob"}
+
+
+def test_what_an_agent_did_for_a_call_that_is_settled_is_ended(till):
+    inner = [Started("c/1.0", "Clerk"), InputGiven("r", (User("Pay 5"),)), DriveStarted("d_1")]
+    till.write("c/1.0", [*inner, asks(call("pay", arguments='{"amount":5}'), agent="Clerk"), question("1.0", arguments='{"amount":5}')])
+    begun = [Started("c", "Cashier"), InputGiven("r", (User("Pay 5"),)), DriveStarted("d_1")]
+    asking = asks(call("clerk", arguments='{"input":"Pay 5"}'), agent="Cashier")
+    started = ToolStarted("1.0", "clerk", '{"input":"Pay 5"}', "keyed", "k")
+    till.write("c", [*begun, asking, started, ToolUnknown("1.0", "who knows", ask=True)])
+    assert "c/1.0" in till.segue("approvals", "ls").stdout
+    till.segue("settle", "c", "1.0", "it was paid")
+    assert "c/1.0" not in till.segue("approvals", "ls").stdout
+    assert isinstance(till.rows("c/1.0")[-1].event, RunEnded)
 
 
 def test_a_call_that_is_not_in_doubt_cannot_be_settled(doubt):
