@@ -40,7 +40,7 @@ def copied(command, env, stdin=""):
     words = shlex.split(command)
     given = dict(word.split("=", 1) for word in words if re.match("[A-Z_]+=", word))
     words = [word for word in words if not re.match("[A-Z_]+=", word)]
-    return subprocess.run(words, env={**env, **given}, input=stdin, capture_output=True, text=True, timeout=20, encoding="utf-8")
+    return subprocess.run(words, env={**env, **given}, input=stdin, capture_output=True, text=True, timeout=120, encoding="utf-8")
 
 
 def test_the_shop_shows_a_customer_from_triage_to_a_refund_and_the_row_that_changed(home, tmp_path):
