@@ -455,3 +455,27 @@ def test_an_amount_that_no_number_says_stays_as_it_was_written():
     parameters = tool(pay).parameters
     for given, seen in (("0.10", 0.1), ("12345678901234567890.12", "12345678901234567890.12")):
         assert parameters.settled({"amount": given}, parameters.values({"amount": given})) == {"amount": seen}
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "given", "seen"),
+    [
+        (Decimal, Decimal(10), "10.00", 10),
+        (date, date(2026, 11, 21), "2026-11-21T00:00:00", "2026-11-21"),
+        (uuid.UUID, uuid.UUID(int=7), "00000000000000000000000000000007", "00000000-0000-0000-0000-000000000007"),
+        (tuple[int, ...], (1, 2), ["1", 2], [1, 2]),
+        (set[int], {2, 1}, [1, "2", 1], [1, 2]),
+    ],
+    ids=["decimal", "date", "uuid", "tuple", "set"],
+)
+async def test_a_default_that_is_no_json_counts_whether_it_is_given_or_left_out(kind, default, given, seen):
+    def pay(got):
+        def refund(order: int, what: kind = default) -> str:
+            got.append(what)
+            return "refunded"
+
+        return refund
+
+    desk = Desk(pay, refund(order=1), refund(order=1, what=given), unique=True)
+    await desk.run()
+    assert (desk.seen[0], desk.seen[1], desk.got) == ({"order": 1, "what": seen}, {"order": 1, "what": seen}, [default])

@@ -9,7 +9,7 @@ from segue.core.conversation import Status
 from segue.core.events import ApprovalAsked, ApprovalDecided, DriveStarted, InputGiven, Started, ToolFailed
 from segue.core.fold import replay
 from segue.core.messages import User
-from segue.errors import ConversationBusy
+from segue.errors import ConversationBusy, JournalError
 from segue.journal.base import fold, summary_of
 from segue.journal.sqlite import SqliteJournal
 from segue.testing import FunctionModel, ScriptedModel
@@ -159,3 +159,148 @@ async def test_of_two_that_recover_at_once_one_drives_and_the_other_lets_it(tmp_
     assert fold(await left.read("c")).answer.text == "Done."
     await one.aclose()
     await two.aclose()
+
+
+async def test_a_write_that_fails_in_one_conversation_takes_no_agent_from_another(tmp_path):
+    thinking, go = asyncio.Event(), asyncio.Event()
+
+    class Faulty(SqliteJournal):
+        full = False
+
+        async def append(self, conversation, *args, **options):
+            if conversation == "x" and self.full:
+                raise JournalError("The disk is full.")
+            await super().append(conversation, *args, **options)
+
+    async def model(request):
+        if request.conversation == "x":
+            journal.full = True
+        elif request.agent == "Outer" and len(request.messages) == 2:
+            thinking.set()
+            await go.wait()
+            return {"inner": {"input": "x"}}
+        return "Done."
+
+    journal = Faulty(tmp_path / "x.db")
+    runner = Runner(Agent("Outer", tools=[Agent("Inner").as_tool()]), journal=journal, model=FunctionModel(model))
+    run = asyncio.create_task(runner.run("Go", conversation="c"))
+    await thinking.wait()
+    with pytest.raises(JournalError):
+        await runner.run("Go", conversation="x")
+    go.set()
+    assert (await run).status == "done"
+    await journal.aclose()
+
+
+async def test_who_is_taken_over_while_it_begins_an_agent_does_not_end_it(tmp_path):
+    looked, go, tasks = asyncio.Event(), asyncio.Event(), []
+
+    class Late(SqliteJournal):
+        """The other driver comes when the agent's conversation has just been begun."""
+
+        async def append(self, conversation, seq, events, **options):
+            await super().append(conversation, seq, events, **options)
+            if conversation == "c/1.0" and not tasks:
+                tasks.append(asyncio.create_task(two.drive("c")))
+                await looked.wait()
+
+    class Slow(SqliteJournal):
+        async def read(self, conversation, **options):
+            if conversation == "c/1.0":
+                looked.set()
+                await go.wait()
+            return await super().read(conversation, **options)
+
+    def model(request):
+        return {"inner": {"input": "x"}} if request.agent == "Outer" and len(request.messages) == 2 else "Done."
+
+    desk = Agent("Outer", tools=[Agent("Inner").as_tool()])
+    a, b = Late(tmp_path / "x.db"), Slow(tmp_path / "x.db")
+    one, two = (Runner(desk, journal=journal, model=FunctionModel(model)) for journal in (a, b))
+    with pytest.raises(ConversationBusy):
+        await one.run("Go", conversation="c")
+    go.set()
+    await tasks[0]
+    assert (await two.resume("c")).text == "Done."
+    await a.aclose()
+    await b.aclose()
+
+
+async def test_what_an_agent_as_a_tool_costs_does_not_grow_with_the_conversation_that_uses_it(tmp_path):
+    class Counting(SqliteJournal):
+        rows = 0
+
+        async def read(self, conversation, **options):
+            found = await super().read(conversation, **options)
+            Counting.rows += len(found)
+            return found
+
+    journal = Counting(tmp_path / "x.db")
+    script = ScriptedModel([*[reply for n in range(9) for reply in ({"inner": {"input": str(n)}}, "In.")], "Done."])
+    await Runner(Agent("Outer", tools=[Agent("Inner").as_tool()]), journal=journal, model=script).run("Go")
+    assert Counting.rows == 0
+    await journal.aclose()
+
+
+async def test_who_hands_a_stream_on_may_decide_about_what_it_asks():
+    @tool(approve=True)
+    def pay(n: int) -> str:
+        return "paid"
+
+    async def rest():
+        async for item in items:
+            if isinstance(item, ApprovalAsked):
+                asked.set_result(item)
+                await told.wait()
+
+    asked, told = asyncio.get_running_loop().create_future(), asyncio.Event()
+    model = FunctionModel(lambda request: {"pay": {"n": 1}} if len(request.messages) == 2 else "Done.")
+    runner = Runner(Agent("A", tools=[pay]), model=model)
+    items = aiter(runner.stream("Pay", conversation="c"))
+    await anext(items)
+    reader = asyncio.create_task(rest())
+    question = await asked
+    asyncio.get_running_loop().call_later(0.05, told.set)
+    assert (await runner.approve("c", question.id, question.digest)).text == "Done."
+    await reader
+
+
+@pytest.mark.parametrize("first", [2, 3, 4, 5])
+async def test_a_journal_that_cannot_be_read_for_a_moment_makes_no_failed_call_of_an_agent_that_has_paid(tmp_path, first):
+    class Down(SqliteJournal):
+        reads = 0
+
+        async def read(self, conversation, **options):
+            self.reads += 1
+            if self.reads == first:
+                raise JournalError("The server was restarted.")
+            return await super().read(conversation, **options)
+
+    paid, thinking, held = [], asyncio.Event(), True
+
+    @tool
+    def pay(n: int) -> str:
+        paid.append(n)
+        return "paid"
+
+    async def model(request):
+        if request.agent == "Outer":
+            told = str(request.messages[-1].content)
+            return {"inner": {"input": "x"}} if len(request.messages) == 2 or told.startswith("Failed") else "Done."
+        if len(request.messages) == 2:
+            return {"pay": {"n": 1}}
+        thinking.set()
+        await asyncio.sleep(1000 if held else 0)
+        return "Paid."
+
+    desk, a, b = Agent("Outer", tools=[Agent("Inner", tools=[pay]).as_tool()]), SqliteJournal(tmp_path / "x.db"), Down(tmp_path / "x.db")
+    one, two = (Runner(desk, journal=journal, model=FunctionModel(model)) for journal in (a, b))
+    dead = asyncio.create_task(one.run("Go", conversation="c"))
+    await thinking.wait()
+    held = False
+    await two.drive("c")
+    assert paid == [1]
+    dead.cancel()
+    await asyncio.gather(dead, return_exceptions=True)
+    await a.aclose()
+    await b.aclose()

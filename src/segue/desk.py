@@ -73,6 +73,8 @@ class Desk:
         self._on_change = on_change
         self._held = 0
         """The process in which the journal lets others see that this driver lives."""
+        self._caller: Drive | None = None
+        """The drive that waits for the agent that is driven here, where that is used as a tool."""
         self._shared = False
         """Whether the driver's name is another desk's."""
         self._retired: set[str] = set()
@@ -150,9 +152,11 @@ class Desk:
             await self.journal.hold(driver)
             self._held = os.getpid()
 
-    def share(self, outer: "Desk") -> None:
-        """Drive under another desk's name, which lives as long as that one."""
-        self.driver, self._held, self._shared = outer.driver, os.getpid(), True
+    def share(self, outer: "Desk", conversation: str) -> None:
+        """Drive an agent's conversation under the name of the drive that uses it as a tool, which lives as long as that one."""
+        self._caller = outer.drive_of(conversation.rpartition("/")[0])
+        self.driver = outer.driver if self._caller is None else self._caller.driver
+        self._held, self._shared = os.getpid(), True
 
     async def tidy(self, drive: Drive) -> None:
         """After a drive that could not write down how it ended, drive under another name: others see by the old one that it is dead."""
@@ -208,7 +212,8 @@ class Desk:
         Raises `ConversationBusy` where another driver has taken that call over.
         """
         outer, _, place = conversation.rpartition("/")
-        c = fold(await self.journal.read(outer))
+        known = self._caller.ledger.written if self._caller is not None else Conversation()
+        c = fold(await self.journal.read(outer, after=known.seq), known)
         if c.driver not in (self.driver, ""):
             raise ConversationBusy(f"Another driver has taken conversation {outer} over, and goes on with it.", conversation=conversation)
         return c.turn is not None and any(slot.place == place and slot.outcome is None for slot in c.turn.slots)

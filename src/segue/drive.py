@@ -145,7 +145,7 @@ class Drive:
                 async for item in items:
                     self._task = None
                     yield item
-                    self._task = asyncio.current_task()
+                    self._task = self.consumer = asyncio.current_task()
                     if self._stop is not None:
                         raise Stopped
             finally:
@@ -212,7 +212,8 @@ class Drive:
     async def _loop(self) -> AsyncGenerator[Item, None]:
         for event in await self._flush():  # the input is durable before anyone acts on it
             yield event
-        if self.wanted is not None and not await self.wanted():
+        wanted, self.wanted = self.wanted, None
+        if wanted is not None and not await wanted():
             self.ledger.decide(*cancelled(self.conversation, CANCELLED, drive=self.conversation.drive))
             await self._flush()
         while not self._leaving and (steps := next_steps(self.conversation)):
@@ -353,7 +354,7 @@ class Drive:
     def _fenced(self) -> None:
         """Another driver has the conversation: what was begun here is told to it when it ends, and nothing more is done."""
         self._leave()
-        if self.ledger.conversation.running:
+        if self.ledger.conversation.running and self.ledger.conversation.driver:
             words = f"Another driver has taken conversation {self.conversation.id} over, and goes on with it."
             self.error = ConversationBusy(words, conversation=self.conversation.id)
         self._finish()

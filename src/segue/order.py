@@ -3,6 +3,7 @@ No rule of the machine lives here."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from segue import clock
@@ -12,9 +13,10 @@ from segue.core.fold import replay
 from segue.desk import Busy, Claim, Desk, Kept
 from segue.drive import Drive, Item
 from segue.engine import Sharing
-from segue.errors import ConversationBusy, JournalConflict, SegueError
+from segue.errors import ConversationBusy, JournalConflict, JournalError, SegueError
 from segue.inputs import begins_anew, left_by
 from segue.journal.base import ATTEMPTS, fold, summary_of
+from segue.ledger import Fenced
 from segue.openings import Decision, existing
 from segue.outside import end_inner
 from segue.response import Response
@@ -81,7 +83,7 @@ class Order:
             drive = None
             if (self.desk.engine is None or self.here) and not self._is_beside():
                 drive = Drive(Conversation(), self.world, self.desk.journal, driver=self.desk.driver)
-                drive.wanted = self.wanted
+                drive.wanted = partial(_is_wanted, drive, self.wanted) if self.wanted is not None else None
                 items = self._driven(drive)
                 try:
                     async for item in items:
@@ -180,6 +182,16 @@ class Order:
         if left is not None or c.running:
             return left or []
         return c
+
+
+async def _is_wanted(drive: Drive, wanted: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await wanted()
+    except ConversationBusy:
+        raise Fenced from None  # who has the outer conversation goes on with this one, too
+    except JournalError:
+        drive.ledger.lost = True  # left as it is: it is not known whether it may be ended
+        raise
 
 
 class _Elsewhere(Exception):

@@ -11,7 +11,7 @@ from segue.agent import Agent, Edge, Result
 from segue.core.conversation import Conversation
 from segue.core.events import Event, FailureKind, Handoff, Outcome, ToolFailed, ToolReturned, ToolUnknown
 from segue.core.messages import Json
-from segue.errors import ConversationBusy, ConversationParked, JournalConflict
+from segue.errors import ConversationBusy, ConversationParked, JournalError
 from segue.tools.context import Context
 from segue.tools.results import Mixed, Unreadable, clean, content_of, swarms
 from segue.world import InnerAnswer, InnerWaits, Ready, World
@@ -139,7 +139,7 @@ def waiting(ready: Ready, inner: InnerWaits) -> Event:
 
 def _returned(world: World, c: Conversation, ready: Ready, value: Any, seconds: float) -> Outcome:
     if type(value) is InnerAnswer:
-        if isinstance(value.error, ConversationParked | ConversationBusy | JournalConflict):  # what it began may have been done
+        if isinstance(value.error, ConversationParked | ConversationBusy | JournalError):  # what it began may have been done
             return ToolUnknown(ready.slot.place, unknown_words(ready.offer.name, str(value.error)), ask=True)
         if value.error is not None:
             words = _raised_words(value.error)

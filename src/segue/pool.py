@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 THREADS = 40
+MOST = 400
+"""How many threads there are at most, with those that wait for a run of their own."""
 
 
 class Done(NamedTuple):
@@ -146,17 +148,18 @@ class Pool:
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
         """While one of our threads waits for a run, another one has its place: that run may need a thread itself."""
-        if not getattr(_HERE, "working", False):
+        if not getattr(_HERE, "working", False) or self._pid != os.getpid():  # in a fork of a tool's, the lock may be held for ever
             yield
             return
         with self._lock:
-            self._most += 1
+            lends = self._most < MOST
+            self._most += lends
             self._grow()
         try:
             yield
         finally:
             with self._lock:
-                self._most -= 1
+                self._most -= lends
 
     def _grow(self) -> None:
         """Begin a thread, if a job has none and one more may be."""

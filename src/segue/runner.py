@@ -366,7 +366,7 @@ class Runner:
     ) -> InnerAnswer | InnerWaits:
         """Drive an agent that is used as a tool, in a conversation of its own: from its beginning, or from where it was left (R35)."""
         inner = Runner(agent, model=model, journal=self.journal, deps=self.deps, limits=limits)
-        inner._desk.share(self._desk)
+        inner._desk.share(self._desk, conversation)
         inner._inside = True
         try:
             response = await inner._inner(conversation, text, slot)
@@ -375,7 +375,9 @@ class Runner:
             response.raise_for_status()
             return InnerAnswer(response.text, response.usage, response.cost)
         except Exception as error:
-            run = fold(await self.journal.read(conversation)).run
+            run = Conversation().run
+            with suppress(JournalError):  # what it used is less than what became of it
+                run = fold(await self.journal.read(conversation)).run
             return InnerAnswer("", run.usage, run.spent.cost, error)
 
     async def _inner(self, conversation: str, text: str, slot: Slot) -> Response[Any]:

@@ -96,6 +96,7 @@ def _watch_stdout() -> None:
     if isinstance(text, io.TextIOWrapper) and isinstance(raw, io.FileIO):
         text.flush()
         made: Any = Stdout(raw.fileno(), "w", closefd=False)
+        made.text = text  # who put it there may have kept no other hold on it, and its file closes with it
         written = made if raw is under else io.BufferedWriter(made)
         sys.stdout = io.TextIOWrapper(written, text.encoding, text.errors, None, text.line_buffering, text.write_through)
 

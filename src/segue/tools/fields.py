@@ -16,9 +16,11 @@ from pydantic import TypeAdapter, WithJsonSchema
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from segue.core.messages import Json
-from segue.errors import UsageError
+from segue.errors import ArgumentsRefused, UsageError
+from segue.tools.settled import settled
 from segue.tools.signature import NONE_GIVEN, Parameter, Signature
 from segue.tools.strict import clean_schema
 
@@ -29,11 +31,16 @@ _MEND = (
 
 
 class Shape(NamedTuple):
-    """What pydantic makes of a signature. `names` has the parameters that a model knows by another name, by that name."""
+    """What pydantic makes of a signature.
+
+    `names` has the parameters that a model knows by another name, by that name; `filled`, what a call counts as that leaves
+    parameters out.
+    """
 
     schema: dict[str, Any]
     validate: Callable[[bytes], dict[str, Any]]
     names: dict[str, str]
+    filled: dict[str, Json]
 
 
 def shape(name: str, signature: Signature, described: Mapping[str, str]) -> Shape:
@@ -42,7 +49,8 @@ def shape(name: str, signature: Signature, described: Mapping[str, str]) -> Shap
     _check_keys(name, fields)
     adapter, schema = _build(name, fields, signature)
     names = {field.key: field.name for field in fields if field.key != field.name}
-    return Shape(_finished(schema, fields, described), adapter.validator.validate_json, names)
+    filled = {field.key: value for field in fields for value in field.left_out()}
+    return Shape(_finished(schema, fields, described), adapter.validator.validate_json, names, filled)
 
 
 class _Field:
@@ -79,6 +87,16 @@ class _Field:
         except (TypeError, ValueError, RecursionError):
             return []
         return [read_back] if read_back == value else []
+
+    def left_out(self) -> list[Json]:
+        """Give the default as an argument of its value is seen, as a list of one; empty where there is none, or no way to write it."""
+        value = self.taken.default.get_default() if isinstance(self.taken.default, FieldInfo) else self.taken.default
+        if self.required or self.taken.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            return []
+        try:
+            return [settled(to_jsonable_python(value), value, self.key)]
+        except (PydanticSerializationError, ArgumentsRefused, TypeError, ValueError, RecursionError):
+            return []
 
 
 def _text(hint: Any) -> str | None:

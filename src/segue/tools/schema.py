@@ -31,7 +31,7 @@ def parameters(function: Callable[..., Any], *, context_type: type, strict: bool
 
     name = name or name_of(function)
     signature = read(function, context_type, name)
-    schema, validate, names = shape(name, signature, describe(function)[1])
+    schema, validate, names, filled = shape(name, signature, describe(function)[1])
     wrong = misfit(schema)
     if strict and wrong is not None:
         place = f"parameter {wrong.path!r}" if wrong.path else "the signature"
@@ -40,7 +40,7 @@ def parameters(function: Callable[..., Any], *, context_type: type, strict: bool
             function=name,
             parameter=wrong.path.partition(".")[0],
         )
-    return Parameters(name, signature, schema, strict=strict is not False and wrong is None, names=names, validate=validate)
+    return Parameters(name, signature, schema, strict=strict is not False and wrong is None, names=names, filled=filled, validate=validate)
 
 
 class Parameters:
@@ -50,7 +50,10 @@ class Parameters:
     the parameter that gets the context, and `context_variables` says that one wants Swarm's dictionary; models see neither.
     """
 
-    __slots__ = ("_defaults", "_hidden", "_name", "_names", "_positional", "_validate", "context", "context_variables", "schema", "strict")
+    __slots__ = (
+        *("_defaults", "_filled", "_hidden", "_name", "_names", "_positional", "_validate"),
+        *("context", "context_variables", "schema", "strict"),
+    )
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Parameters:
         *,
         strict: bool,
         names: Mapping[str, str],
+        filled: Mapping[str, Json],
         validate: Callable[[bytes], dict[str, Any]],
     ) -> None:
         self.schema = schema
@@ -68,6 +72,7 @@ class Parameters:
         self.context_variables = signature.context_variables
         self._name = name
         self._names = names
+        self._filled = filled
         self._validate = validate
         self._positional = signature.positional
         self._defaults = {taken.name: taken.default for taken in signature.taken}
@@ -110,9 +115,9 @@ class Parameters:
         One stays as it was given, or away, where it would be read as something else than its value here (as by a validator that
         multiplies). Raises `ArgumentsRefused` for a number that is not finite.
         """
-        names, shown = self._names, self.schema["properties"].items()
+        names = self._names
         found = {key: settled(given, values.get(names.get(key, key), given), key) for key, given in arguments.items()}
-        filled = {key: copied(made["default"]) for key, made in shown if key not in found and "default" in made}
+        filled = {key: copied(value) for key, value in self._filled.items() if key not in found}
         delivered = {**self._defaults, **values}
         for whole in (found | filled, found):  # a default need not be one that its own type takes
             try:
