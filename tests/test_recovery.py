@@ -319,3 +319,26 @@ async def test_a_runner_that_is_closed_while_it_looks_what_to_recover_takes_no_s
         await until(lambda: model.requests)
         await until(lambda: runner._desk.drives() == [])
     assert fold(await journal.read("c")).status is Status.IDLE
+
+
+async def test_recovery_ends_what_an_agent_does_for_a_call_that_is_over_and_leaves_ids_with_a_slash_alone(tmp_path):
+    @tool(approve=True)
+    def pay(n: int) -> str:
+        return "paid"
+
+    team = Agent("Outer", tools=[Agent("Inner", tools=[pay]).as_tool()], handoffs=[Agent("Payer", tools=[pay])])
+    journal = SqliteJournal(tmp_path / "x.db")
+    async with Runner(team, journal=journal, model=ScriptedModel([{"inner": {"input": "x"}}, {"pay": {"n": 1}}])) as runner:
+        await runner.run("Go", conversation="c")
+    rows = [row.event for row in await journal.read("c/1.0")]
+    async with Runner(team, journal=journal, model=ScriptedModel(["Fine.", {"transfer_to_payer": {}}, {"pay": {"n": 1}}])) as runner:
+        await runner.run("Forget it", conversation="c", busy="interrupt")
+        assert fold(await journal.read("c/1.0")).status is Status.ENDED
+        await journal.erase("c/1.0")
+        await journal.append("c/1.0", 1, rows, at=1.0, summary=summary_of(replay(rows)))  # as after a crash before its end
+        assert (await runner.run("Pay", conversation="c/own")).status == "waiting"
+    async with Runner(team, journal=journal, model=ScriptedModel([])) as runner:
+        await runner.recover()
+    assert fold(await journal.read("c/1.0")).status is Status.ENDED
+    assert fold(await journal.read("c/own")).status is Status.HUMAN
+    await journal.aclose()

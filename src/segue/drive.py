@@ -71,7 +71,7 @@ class Drive:
         self.early: list[ToolLate] = []
         """Late results of earlier drives that came before this one had begun."""
         self.forsaken: list[str] = []
-        """Calls that waited for a person when the run was ended: an agent behind one waits for nobody any more."""
+        """Calls that were begun and open when the run was ended: an agent behind one waits for nobody any more."""
         self.event_loop = asyncio.get_running_loop()
         self.driver = driver
         self._fence = 0
@@ -331,13 +331,14 @@ class Drive:
         try:
             while calls is not None and calls.under_way and end is SUPERSEDED and not self.ledger.lost:  # they have their time (R21)
                 await self._came((await calls.take())[0])
+            slots = turn.slots if (turn := self.conversation.turn) is not None else ()
+            self.forsaken += [slot.place for slot in slots if slot.started is not None and slot.outcome is None]
             for one in await calls.give_up() if calls is not None else ():
                 if isinstance(one.error, asyncio.CancelledError):
                     one = one._replace(error=GivenUp(words))
                 await self._came([one])
             if not self.ledger.lost:
                 c = self.conversation
-                self.forsaken += [slot.place for slot in c.waiting if slot.started is not None]
                 self.ledger.decide(*cancelled(c, end, drive=c.drive))
             while self.ledger.pending and not self.ledger.lost:  # again, for late results that come meanwhile
                 await self._flush()

@@ -156,7 +156,10 @@ class Order:
                 kept = None if drive.lost else Kept(drive.conversation, kept.cache, drive.driven)
             desk.release(name, claim, kept)
             await desk.tidy(drive)
-            await end_inner(desk.journal, name, drive.forsaken, at=clock.now())
+            if drive.forsaken:  # but for what is open still: who has taken the conversation over goes on with that
+                turn = (await desk.load(name)).conversation.turn
+                still = {slot.place for slot in turn.slots if slot.outcome is None} if turn is not None else set()
+                await end_inner(desk.journal, name, [place for place in drive.forsaken if place not in still], at=clock.now())
             for event in drive.early:
                 desk.late(name, event)
 
@@ -164,6 +167,8 @@ class Order:
         """How the run is opened, by the conversation as it stands."""
         if self.told:
             return await self._go_on(c)
+        if self.wanted is not None:  # asked after `c` was read: who takes the call over later makes this append fail, or goes on from it
+            await self.wanted()
         begin = await self.opening(c)
         if isinstance(begin, Conversation):
             return begin

@@ -293,8 +293,9 @@ class Runner:
         drive = self._desk.drive_of(checked_id(conversation))
         if drive is not None:
             drive.stop_soon(CANCELLED)
-            return True
-        return await cancel(self.journal, conversation, at=clock.now())
+            if not self.journal.durable or drive.consumer is not None or not await self.journal.read(conversation):
+                return True  # one that has not begun may find yet that the run goes on elsewhere, or waits
+        return await cancel(self.journal, conversation, at=clock.now()) or drive is not None
 
     async def fork(self, conversation: str, *, at: int | None = None, effects: Literal["refuse", "allow"] = "refuse") -> str:
         """Open a new conversation with the events of another up to a place, and give its id; see `segue.outside.fork`.
