@@ -23,7 +23,7 @@ from segue.core.events import (
 )
 from segue.core.limits import Limits
 from segue.core.messages import Assistant, Call, Reply, System, ToolAnswer, Usage, User
-from segue.errors import JournalDamaged, JournalNewer
+from segue.errors import JournalDamaged, JournalError, JournalNewer
 
 REPLY = Reply(
     "旅", (Call("a", "f", '{"x": 1}', {"signature": "…"}),), "tool_calls", None, Usage(1, 2, 3, 4), "m", {"r": [1]}, "openai-chat"
@@ -230,3 +230,16 @@ DAMAGED = [
 def test_damaged_data_is_never_guessed_at(kind, data):
     with pytest.raises(JournalDamaged, match=kind):
         decode(kind, 1, data)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("held", [lambda number: {"a": number}, lambda number: {"a": [{"b": number}]}], ids=["at the top", "deep inside"])
+def test_an_event_with_a_number_that_could_not_be_read_back_is_not_written(number, held):
+    with pytest.raises(JournalError, match="A InputGiven holds a number that is not finite"):
+        encode(InputGiven("r", (User("Hi"),), held(number)))
+
+
+@pytest.mark.parametrize("text", ["Infinity", "-Infinity", "NaN", "\ud83dNaN"])
+def test_an_event_with_the_words_for_such_a_number_is_written_and_read_back(text):
+    event = InputGiven("r", (User(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")),), {text: text})
+    assert decode(*encode(event)) == event

@@ -335,3 +335,17 @@ def test_a_field_that_grows_piece_by_piece_is_joined_in_place():
         "x": {"k0": [0], "n": {"at": 2}, "k1": [1], "k2": [2]},
         "d": [{"type": "t", "index": 0, "text": "aa"}, {"type": "t", "index": 1, "text": "a"}],
     }
+
+
+def test_an_id_that_comes_late_and_is_anothers_leaves_what_goes_on_by_it_alone():
+    decoder = StreamDecoder()
+    pieces = [
+        {"index": 0, "function": {"name": "a", "arguments": ""}},
+        {"index": 1, "id": "x", "function": {"name": "b", "arguments": '{"n":'}},
+        {"index": 0, "id": "x", "function": {"arguments": "{}"}},
+        {"id": "x", "function": {"arguments": "1}"}},
+    ]
+    for piece in pieces:
+        decoder.take({"choices": [{"delta": {"tool_calls": [piece]}}]})
+    decoder.take({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    assert [(call.id, call.name, call.arguments) for call in decoder.reply().calls] == [("x", "a", "{}"), ("x", "b", '{"n":1}')]
