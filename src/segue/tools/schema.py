@@ -13,7 +13,6 @@ from segue.core.messages import Json
 from segue.errors import ArgumentsRefused, UsageError
 from segue.tools.context import copied
 from segue.tools.docstrings import describe
-from segue.tools.settled import settled
 from segue.tools.signature import Signature, name_of, read
 from segue.tools.strict import misfit
 
@@ -115,6 +114,8 @@ class Parameters:
         One stays as it was given, or away, where it would be read as something else than its value here (as by a validator that
         multiplies). Raises `ArgumentsRefused` for a number that is not finite.
         """
+        from segue.tools.settled import settled  # loaded with the first tool, and not with Segue
+
         names = self._names
         found = {key: settled(given, values.get(names.get(key, key), given), key) for key, given in arguments.items()}
         filled = {key: copied(value) for key, value in self._filled.items() if key not in found}
