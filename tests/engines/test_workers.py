@@ -210,7 +210,8 @@ async def test_whatever_befalls_the_workers_each_order_is_paid_once_at_most_and_
             print(f"\n{len(orders)} orders, {workers} workers: {len(paid)} paid, {unknown} said to be unknown")
         assert len(paid) == len(set(paid))
         assert all(said.count(" | ") == 1 for answer in answers for said in answer)
-        certain = [order for order in orders if any(f"{order} is refunded" in said for answer in answers for said in answer)]
+        told = {one for answer in answers for said in answer for one in said.split(" | ")}  # whole: "3a2" also stands in "13a2"
+        certain = [order for order in orders if f"{order} is refunded" in told]
         assert set(certain) <= set(paid)
         assert len(orders) - unknown <= len(certain)
         for conversation, wish in wishes.items():
