@@ -294,6 +294,26 @@ asyncio.run(main())
     assert sorted(os.listdir(f"{path}-locks")) == ["drivers", "turn"]
 
 
+def test_a_journal_that_another_process_founds_while_it_is_looked_for_is_no_other_programs(path):
+    db, looks = sqlite3.connect(path), []
+
+    class Looking:
+        """A connection; another process founds the journal after its first look."""
+
+        def execute(self, statement):
+            if not looks:
+                sqlite_open.connect(path, 10.0).close()
+            looks.append(statement)
+            return self
+
+        def fetchone(self):
+            return db.execute(looks[-1]).fetchone() if len(looks) > 1 else (0,)
+
+    assert sqlite_open._is_ours(Looking(), path)
+    assert len(looks) == 2
+    db.close()
+
+
 # ---- damage ----------------------------------------------------------------
 
 DAMAGES = [

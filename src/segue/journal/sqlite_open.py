@@ -170,7 +170,8 @@ def _prepare(db: sqlite3.Connection, path: str) -> None:
 
 def _is_ours(db: sqlite3.Connection, path: str) -> bool:
     """Whether there is a journal in the file; `False` if one may be founded in it."""
-    (application,), (schema,) = (db.execute(f"pragma {name}").fetchone() for name in ("application_id", "user_version"))
+    # in this order: who founds a journal in between must not be taken for another program
+    (schema,), (application,) = (db.execute(f"pragma {name}").fetchone() for name in ("user_version", "application_id"))
     if application == 0 and schema == 0:
         return False
     if application != APPLICATION:
